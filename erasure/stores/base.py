@@ -1,0 +1,82 @@
+"""What a store is: health, count, mask, purge, in one small protocol, and the figures they return.
+
+Add here: a figure that every store reports.
+Keep out: anything of one engine; a store is a module of its own beside this one.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from erasure.targets import TargetSet
+
+# (object, done, total): told as often as a store likes; total is 0 where nobody knows it.
+Progress = Callable[[str, int, int], None]
+
+
+def no_progress(object_name: str, done: int, total: int) -> None:
+    """For callers that show none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """What masking will change, or has changed, in one object.
+
+    records: rows, documents, S3 objects or Redis keys.
+    elements: what stands beside them: elements of documents, versions of S3 objects.
+    total: everything that `records` is a part of (`total_elements` of `elements`), for the caps; 0 where unknown.
+    conflicts: records whose id is a control's and whose email is a target's.
+    expiring: how many of `records` vanish by themselves (a TTL), and so are left out when a plan is compared.
+    """
+
+    records: int
+    elements: int = 0
+    total: int = 0
+    total_elements: int = 0
+    conflicts: int = 0
+    expiring: int = 0
+
+
+# Object name -> its count, for every object of the store that the inventory names.
+Counts = Mapping[str, Count]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """An engine that answered: its name and version."""
+
+    engine: str
+    version: str
+
+
+class Store(Protocol):
+    """One of the engines that hold personal data.
+
+    Every method raises StoreUnavailable where the engine does not answer or lets nobody in, and StoreRefused where
+    it answers and will not do it; both without a value of a person.
+    """
+
+    @property
+    def name(self) -> str:
+        """As the inventory calls it."""
+        ...
+
+    def health(self) -> Health:
+        """Asks the engine for its version with the configured credentials."""
+        ...
+
+    def unregistered(self) -> list[str]:
+        """One sentence for each object, column or field that the store has and the inventory does not know."""
+        ...
+
+    def count(self, targets: TargetSet) -> Counts:
+        """What `mask` would change now, by the predicates that mask."""
+        ...
+
+    def mask(self, targets: TargetSet, progress: Progress) -> Counts:
+        """Changes it, counts again, and returns what was changed; raises Incomplete where anything is left."""
+        ...
+
+    def purge(self, targets: TargetSet, progress: Progress) -> Counts:
+        """Removes the physical copies under what was masked; raises Incomplete where one is left."""
+        ...
