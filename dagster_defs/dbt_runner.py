@@ -1,0 +1,198 @@
+"""The one place that invokes dbt: in this process, from a preloaded manifest, one call at a time.
+
+Add here: another way of calling dbt (compile, run), or what is read from its results.
+Keep out: what is done with the results, and SQL. dbt's own logs are switched off: an error of PostgreSQL carries whole
+rows in its DETAIL, and dbt would write them down.
+"""
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from erasure.errors import ErasureError, LeaseLost, StoreRefused
+from erasure.inventory import Inventory, read_inventory
+from erasure.ledger.freezing import TargetQueries
+from erasure.settings import PROJECT_ROOT, Settings
+
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
+
+PROJECT_DIR = PROJECT_ROOT / "dbt_project"
+CACHE_DIR = PROJECT_ROOT / "var" / "dbt"
+TARGETS = ("postgres", "clickhouse")
+_LEASE_LOST = "ER001"
+# Parallel calls of dbtRunner in one process are unsupported.
+_ONE_CALL = threading.Lock()
+
+
+class DbtFailed(ErasureError):
+    """dbt itself failed; the message names the model and the kind of error, never its text."""
+
+
+def project_hash() -> str:
+    """Changes with any file of the dbt project; names the cached manifests."""
+    digest = hashlib.sha256()
+    for file in sorted(PROJECT_DIR.rglob("*")):
+        inside = file.relative_to(PROJECT_DIR)
+        if file.is_file() and inside.parts[0] not in {"target", "logs", "dbt_packages"} and file.suffix in {".sql", ".yml"}:
+            digest.update(f"{inside}\0".encode() + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _folder(target: str) -> Path:
+    return CACHE_DIR / project_hash() / target
+
+
+@cache
+def _manifest(target: str, version: str) -> "Manifest":
+    """The parsed project for one target; parsed once for each state of its files, then read from the cache."""
+    from dbt.contracts.graph.manifest import Manifest
+
+    packed = CACHE_DIR / version / target / "manifest.msgpack"
+    if packed.exists():
+        return Manifest.from_msgpack(packed.read_bytes())
+    manifest: Manifest = _invoke(["parse"], target=target, folder=packed.parent, manifest=None).result
+    packed.parent.mkdir(parents=True, exist_ok=True)
+    _replace(packed, manifest.to_msgpack())
+    _replace(packed.with_name("manifest.json"), json.dumps(manifest.writable_manifest().to_dict(omit_none=False)).encode())
+    return manifest
+
+
+def _replace(path: Path, content: bytes) -> None:
+    # Another process may parse at the same time: whoever comes last replaces a whole file by an equal one.
+    part = path.with_name(f"{path.name}.{os.getpid()}")
+    part.write_bytes(content)
+    part.replace(path)
+
+
+def prepare() -> None:
+    """Parses the project for both targets unless that has been done for its present state."""
+    for target in TARGETS:
+        _manifest(target, project_hash())
+
+
+def manifest_json(target: str) -> Mapping[str, Any]:
+    """The manifest as dagster-dbt and the inventory read it."""
+    path = _folder(target) / "manifest.json"
+    if not path.exists():
+        _manifest(target, project_hash())
+    content: Mapping[str, Any] = json.loads(path.read_bytes())
+    return content
+
+
+@cache
+def _inventory(world: str, version: str) -> Inventory:
+    return read_inventory(manifest_json("postgres")["sources"], world=world)
+
+
+def inventory_of(world: str) -> Inventory:
+    """The inventory of a world, validated."""
+    return _inventory(world, project_hash())
+
+
+def _invoke(arguments: list[str], *, target: str, folder: Path, manifest: "Manifest | None") -> Any:
+    from dbt.cli.main import dbtRunner
+
+    quiet = ["--log-level", "none", "--log-level-file", "none", "--no-write-json", "--no-partial-parse"]
+    places = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR), "--target", target]
+    with _ONE_CALL:
+        return dbtRunner(manifest=manifest).invoke(
+            [*quiet, *arguments, *places, "--target-path", str(folder), "--log-path", str(folder)]
+        )
+
+
+class DbtProject:
+    """dbt with the connections of one configuration: compiles what is counted, and runs the masks."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._compiled: dict[tuple[str, str], Mapping[str, str]] = {}
+
+    def target_queries(self, batch_id: str) -> TargetQueries:
+        """The queries that compute the target set of a batch."""
+        compiled = self._compile("postgres", "path:models/targets", {"batch_id": batch_id})
+        return TargetQueries(
+            requested_contributors=compiled["requested_contributors"],
+            deletion_targets=compiled["deletion_targets"],
+            shared_emails=compiled["shared_emails"],
+        )
+
+    def inactive_contributors(self, days_inactive: int) -> str:
+        """The query of everybody who has been inactive for so many days."""
+        variables = {"batch_id": "", "days_inactive": days_inactive}
+        return self._compile("postgres", "inactive_contributors", variables)["inactive_contributors"]
+
+    def masked_rows(self, store: str, batch_id: str) -> Mapping[str, str]:
+        """Object -> the select of the rows that its mask will change; compiled once a batch and process."""
+        key = (store, batch_id)
+        if key not in self._compiled:
+            found = self._compile(store, self._masks(store), {"batch_id": batch_id})
+            self._compiled[key] = {_object_of(model): sql for model, sql in found.items()}
+        return self._compiled[key]
+
+    def mask(self, store: str, batch_id: str, fence: int) -> Mapping[str, int]:
+        """Runs the mask models of a store; object -> rows changed. Raises LeaseLost or StoreRefused."""
+        result = self._call("run", store, self._masks(store), {"batch_id": batch_id, "fence": fence})
+        failed = [(item.node.name, str(item.message or "")) for item in result if str(item.status) != "success"]
+        for model, message in failed:
+            if _LEASE_LOST in message or "is no longer held by this run" in message:
+                raise LeaseLost(f"Batch {batch_id}: another run has taken over; this step has stopped.")
+            raise StoreRefused(
+                store=store,
+                object_name=_object_of(model),
+                what=f"its mask failed ({_kind_of(message)})",
+                remedy=f"see the model {model} and the rules of its table in the inventory; then resume",
+            )
+        return {_object_of(item.node.name): int(item.adapter_response.get("rows_affected", 0)) for item in result}
+
+    def _masks(self, store: str) -> str:
+        return f"path:models/{self._settings.erasure.world}/masked/{store}"
+
+    def _compile(self, target: str, select: str, variables: Mapping[str, Any]) -> dict[str, str]:
+        result = self._call("compile", target, select, variables)
+        for item in result:
+            if str(item.status) != "success":
+                raise DbtFailed(f"dbt could not compile {item.node.name} ({_kind_of(str(item.message or ''))}).")
+        return {item.node.name: str(item.node.compiled_code) for item in result}
+
+    def _call(self, command: str, target: str, select: str, variables: Mapping[str, Any]) -> list[Any]:
+        os.environ.update(_environment(self._settings))
+        arguments = [command, "--select", select, "--vars", json.dumps(variables)]
+        manifest = _manifest(target, project_hash())
+        outcome = _invoke(arguments, target=target, folder=_folder(target), manifest=manifest)
+        if outcome.exception is not None:
+            raise DbtFailed(f"dbt {command} failed for {target} ({_kind_of(str(outcome.exception))}).") from None
+        results = list(getattr(outcome.result, "results", []))
+        if not results:
+            raise DbtFailed(f"dbt {command} found no model under {select}; run `contributor-deletion inventory sync`.")
+        return results
+
+
+def _object_of(model: str) -> str:
+    return model.rpartition("__")[2]
+
+
+def _kind_of(message: str) -> str:
+    """The kind of an error as dbt names it, such as `Database Error`: the rest may hold values of a person."""
+    first = message.strip().splitlines()[0] if message.strip() else "no message"
+    kind = first.partition(" in ")[0].partition(":")[0].strip()
+    return kind if kind.replace(" ", "").isalpha() else "error"
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    return {
+        "DBT_POSTGRES_HOST": settings.database.host,
+        "DBT_POSTGRES_PORT": str(settings.database.port),
+        "DBT_POSTGRES_DATABASE": settings.database.database,
+        "DBT_POSTGRES_USER": settings.database.username,
+        "DBT_ENV_SECRET_POSTGRES_PASSWORD": settings.database.password.get_secret_value(),
+        "DBT_CLICKHOUSE_HOST": settings.clickhouse.host,
+        "DBT_CLICKHOUSE_PORT": str(settings.clickhouse.port),
+        "DBT_CLICKHOUSE_USER": settings.clickhouse.username,
+        "DBT_ENV_SECRET_CLICKHOUSE_PASSWORD": settings.clickhouse.password.get_secret_value(),
+    }

@@ -1,0 +1,2 @@
+{#- Every value becomes NULL. -#}
+{% macro rule__clear(column, subject_id) -%} null {%- endmacro %}

@@ -1,0 +1,26 @@
+{#- An address kept as text becomes that of its network: /24 for IPv4, /48 for IPv6. What is no address becomes the mask. -#}
+{% macro rule__truncate_ip(column, subject_id) -%}
+    {{ return(adapter.dispatch('rule__truncate_ip', 'contributor_deletion')(column, subject_id)) }}
+{%- endmacro %}
+
+{#- A slash is no address here, though the type inet reads it as one: Python and ClickHouse do not. -#}
+{% macro postgres__rule__truncate_ip(column, subject_id) -%}
+    case
+        when {{ column }} is null then null
+        when {{ column }} ~ '/' or not pg_input_is_valid({{ trimmed(column) }}, 'inet') then {{ mask_value() }}
+        when family(cast({{ trimmed(column) }} as inet)) = 4
+            then host(network(set_masklen(cast({{ trimmed(column) }} as inet), 24)))
+        else host(network(set_masklen(cast({{ trimmed(column) }} as inet), 48)))
+    end
+{%- endmacro %}
+
+{% macro clickhouse__rule__truncate_ip(column, subject_id) -%}
+    multiIf(
+        {{ column }} is null, {{ column }},
+        toIPv4OrNull({{ trimmed(column) }}) is not null,
+        toString(tupleElement(IPv4CIDRToRange(assumeNotNull(toIPv4OrNull({{ trimmed(column) }})), 24), 1)),
+        toIPv6OrNull({{ trimmed(column) }}) is not null,
+        toString(tupleElement(IPv6CIDRToRange(assumeNotNull(toIPv6OrNull({{ trimmed(column) }})), 48), 1)),
+        {{ mask_value() }}
+    )
+{%- endmacro %}

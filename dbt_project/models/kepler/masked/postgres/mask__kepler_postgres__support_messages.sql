@@ -1,0 +1,1 @@
+{{ masked_rows('kepler_postgres', 'support_messages') }}

@@ -1,0 +1,34 @@
+with
+
+login_events as (
+
+    select * from {{ source('kepler_postgres', 'login_events') }}
+
+),
+
+judgments as (
+
+    select * from {{ source('kepler_postgres', 'judgments') }}
+
+),
+
+final as (
+
+    select
+        contributor_id,
+        max(created_at) as last_active_at
+    from login_events
+    group by contributor_id
+
+    union all
+
+    select
+        contributor_id,
+        max(created_at) as last_active_at
+    from judgments
+    where contributor_id is not null
+    group by contributor_id
+
+)
+
+select * from final

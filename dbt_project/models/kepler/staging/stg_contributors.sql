@@ -1,0 +1,20 @@
+with
+
+contributors as (
+
+    select * from {{ source('kepler_postgres', 'contributors') }}
+
+),
+
+final as (
+
+    select
+        contributor_id,
+        email,
+        status,
+        created_at
+    from contributors
+
+)
+
+select * from final

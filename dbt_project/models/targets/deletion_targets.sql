@@ -1,0 +1,83 @@
+with
+
+requested as (
+
+    select * from {{ ref('requested_contributors') }}
+    where outcome = 'found'
+
+),
+
+people as (
+
+    select * from {{ ref('people') }}
+
+),
+
+ineligible as (
+
+    select
+        person_id,
+        string_agg(reason, ', ' order by reason) as excluded_because
+    from {{ ref('ineligible_people') }}
+    group by person_id
+
+),
+
+needles as (
+
+    select * from {{ ref('stg_needles') }}
+
+),
+
+-- Identity first: who is asked for by one account is asked for by all.
+members as (
+
+    select
+        people.contributor_id,
+        people.person_id,
+        bool_or(people.contributor_id = requested.contributor_id) as is_requested
+    from people
+    inner join requested on people.person_id = requested.person_id
+    group by people.contributor_id, people.person_id
+
+),
+
+contributors as (
+
+    select
+        members.contributor_id,
+        members.person_id,
+        case when ineligible.person_id is null then 'contributor' else 'excluded' end as kind,
+        cast(members.contributor_id as text) as value,
+        coalesce(
+            ineligible.excluded_because,
+            case when members.is_requested then 'requested' else 'same person as one requested' end
+        ) as reason
+    from members
+    left join ineligible on members.person_id = ineligible.person_id
+
+),
+
+target_needles as (
+
+    select
+        contributors.contributor_id,
+        contributors.person_id,
+        needles.kind,
+        needles.value,
+        contributors.reason
+    from contributors
+    inner join needles on contributors.contributor_id = needles.contributor_id
+    where contributors.kind = 'contributor'
+
+),
+
+final as (
+
+    select * from contributors
+    union all
+    select * from target_needles
+
+)
+
+select * from final

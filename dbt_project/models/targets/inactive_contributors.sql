@@ -1,0 +1,58 @@
+with
+
+people as (
+
+    select * from {{ ref('people') }}
+
+),
+
+contributors as (
+
+    select * from {{ ref('stg_contributors') }}
+
+),
+
+ineligible as (
+
+    select
+        person_id,
+        string_agg(reason, ', ' order by reason) as excluded_because
+    from {{ ref('ineligible_people') }}
+    group by person_id
+
+),
+
+inactive as (
+
+    select
+        people.contributor_id,
+        people.person_id,
+        contributors.email as email_address,
+        people.last_active_at,
+        ineligible.excluded_because
+    from people
+    inner join contributors on people.contributor_id = contributors.contributor_id
+    left join ineligible on people.person_id = ineligible.person_id
+    where people.last_active_at < now() - make_interval(days => {{ days_inactive() }})
+
+),
+
+-- Oldest first, and the same order each time: by the person's last activity, then by id. The running count takes in
+-- all accounts of a person at once, so that a limit never cuts a person in two.
+final as (
+
+    select
+        contributor_id,
+        person_id,
+        email_address,
+        last_active_at,
+        excluded_because,
+        count(*) over (
+            partition by excluded_because is null
+            order by last_active_at, person_id
+        ) as contributors_so_far
+    from inactive
+
+)
+
+select * from final
