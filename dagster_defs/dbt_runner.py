@@ -162,8 +162,11 @@ class DbtProject:
 
     def _call(self, command: str, target: str, select: str, variables: Mapping[str, Any]) -> list[Any]:
         os.environ.update(_environment(self._settings))
-        arguments = [command, "--select", select, "--vars", json.dumps(variables)]
+        # Nothing here asks which relations exist, so dbt need not list them.
+        arguments = [command, "--no-populate-cache", "--select", select, "--vars", json.dumps(variables)]
         manifest = _manifest(target, project_hash())
+        if target == "postgres":
+            _point_at(manifest, self._settings.database.database)
         outcome = _invoke(arguments, target=target, folder=_folder(target), manifest=manifest)
         if outcome.exception is not None:
             raise DbtFailed(f"dbt {command} failed for {target} ({_kind_of(str(outcome.exception))}).") from None
@@ -171,6 +174,12 @@ class DbtProject:
         if not results:
             raise DbtFailed(f"dbt {command} found no model under {select}; run `contributor-deletion inventory sync`.")
         return results
+
+
+def _point_at(manifest: "Manifest", database: str) -> None:
+    """Names the database in a parsed project: it was parsed before anybody knew which one."""
+    for node in [*manifest.nodes.values(), *manifest.sources.values()]:
+        node.database = database
 
 
 def _object_of(model: str) -> str:

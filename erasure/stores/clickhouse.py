@@ -1,0 +1,288 @@
+"""ClickHouse, the analytics: carries the target set over, counts and masks through the dbt models, purges old parts.
+
+Add here: what only ClickHouse needs.
+Keep out: rules and predicates (dbt macros); literals of a person in any statement (they stay in `system.mutations`,
+in mutation files and in the query log, so the set is a table there).
+"""
+
+import hashlib
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from erasure.errors import Incomplete, StoreError, StoreRefused, StoreUnavailable, safe_reason
+from erasure.inventory import InventoryObject
+from erasure.settings import ClickHouseSettings
+from erasure.stores import sql as shared
+from erasure.stores.base import Count, Counts, Health, Progress
+from erasure.targets import TargetSet
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+NAME = "clickhouse"
+_PURGE_SECONDS = 120.0
+_POLL_SECONDS = 0.25
+_TARGETS_DDL = """
+create table if not exists erasure.targets (
+    batch_id String, contributor_id UUID, kind LowCardinality(String), value String
+) engine = MergeTree order by (kind, value) partition by batch_id settings old_parts_lifetime = 1
+"""
+
+
+class ClickHouseStore:
+    """The world's tables in ClickHouse."""
+
+    name = NAME
+
+    def __init__(
+        self,
+        *,
+        settings: ClickHouseSettings,
+        world: str,
+        registered: tuple[InventoryObject, ...],
+        objects: tuple[InventoryObject, ...],
+        models: shared.MaskModels,
+        fence: int = 0,
+    ) -> None:
+        self._settings = settings
+        self._world = world
+        self._registered = registered
+        self._objects = tuple(item for item in objects if item.ruled_fields)
+        self._models = models
+        self._fence = fence
+
+    def health(self) -> Health:
+        """Asks for the server's version."""
+        with self._connect() as client:
+            return Health(engine="ClickHouse", version=str(client.command("select version()")))
+
+    def unregistered(self) -> list[str]:
+        """Tables and columns of the world's databases that inventory and catalog do not agree on."""
+        found: list[str] = []
+        with self._connect() as client:
+            for schema in sorted({item.schema for item in self._registered}):
+                mine = tuple(item for item in self._registered if item.schema == schema)
+                catalog = _catalog(client, schema)
+                found += shared.unregistered(
+                    store=NAME, world=self._world, schema=schema, catalog=catalog, objects=mine
+                )
+        return found
+
+    def count(self, targets: TargetSet) -> Counts:
+        """The rows that each mask would change, among how many; conflicts beside."""
+        with self._connect() as client, _carried_over(client, targets):
+            return self._counted(client, targets)
+
+    def mask(self, targets: TargetSet, progress: Progress) -> Counts:
+        """One mutation a table, waited for; then a recount."""
+        with self._connect() as client, _carried_over(client, targets):
+            for item in self._objects:
+                _refuse_stuck_mutation(client, item)
+                progress(item.name, 0, 0)
+            changed = self._models.mask(NAME, targets.batch_id, self._fence)
+            left = self._counted(client, targets)
+        for name, count in left.items():
+            progress(name, changed.get(name, 0), changed.get(name, 0))
+            if count.records:
+                raise Incomplete(
+                    store=NAME,
+                    object_name=name,
+                    what=f"{count.records} rows are left unmasked",
+                    remedy="something writes them at the same time; resume masks again",
+                )
+        return {name: Count(records=number) for name, number in changed.items()}
+
+    def purge(self, targets: TargetSet, progress: Progress) -> Counts:
+        """Removes the inactive parts of the masked tables, which would stay for eight minutes and hold old values."""
+        counts: dict[str, Count] = {}
+        with self._connect() as client:
+            for done, item in enumerate(self._objects):
+                progress(item.name, done, len(self._objects))
+                _purge_parts(client, item)
+                counts[item.name] = Count(records=0)
+        return counts
+
+    def _counted(self, client: "Client", targets: TargetSet) -> Counts:
+        selects = self._models.masked_rows(NAME, targets.batch_id)
+        return {item.name: _count(client, item, selects[item.name], targets.batch_id) for item in self._objects}
+
+    @contextmanager
+    def _connect(self) -> Iterator["Client"]:
+        import clickhouse_connect
+        from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
+
+        try:
+            client = clickhouse_connect.get_client(
+                host=self._settings.host,
+                port=self._settings.port,
+                username=self._settings.username,
+                password=self._settings.password.get_secret_value(),
+                autogenerate_session_id=False,
+                query_limit=0,
+            )
+        except ClickHouseError as error:
+            raise _unavailable(error) from None
+        try:
+            yield client
+        except OperationalError as error:
+            raise _unavailable(error) from None
+        except DatabaseError as error:
+            raise _refused(error) from None
+        finally:
+            client.close()
+
+
+def _unavailable(error: BaseException) -> StoreUnavailable:
+    return StoreUnavailable(
+        store=NAME,
+        what=f"connection failed ({_reason(error)})",
+        remedy="check host, port, username and password in [clickhouse]; is the port-forward active?",
+    )
+
+
+def _refused(error: BaseException) -> StoreError:
+    return StoreRefused(
+        store=NAME,
+        what=f"refused a statement ({_reason(error)})",
+        remedy="look the code up, and check the rights of [clickhouse] username on the world's tables",
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """The class and ClickHouse's own code; the text may quote a statement."""
+    code = re.search(r"\bcode:? (\d+)", str(error), re.IGNORECASE)
+    return f"{type(error).__name__} {code.group(1)}" if code else safe_reason(error)
+
+
+@contextmanager
+def _carried_over(client: "Client", targets: TargetSet) -> Iterator[None]:
+    """The target set as a partition of `erasure.targets`, checked on both sides, gone at the end."""
+    rows = sorted(
+        [("contributor", contributor_id, contributor_id) for contributor_id in targets.contributor_ids]
+        + [("email", needle.value, needle.contributor_id) for needle in targets.needles if needle.kind == "email"]
+    )
+    client.command("create database if not exists erasure")
+    client.command(_TARGETS_DDL)
+    client.command(f"alter table erasure.targets drop partition '{targets.batch_id}'")
+    try:
+        if rows:
+            client.insert(
+                "erasure.targets",
+                [(targets.batch_id, contributor_id, kind, value) for kind, value, contributor_id in rows],
+                column_names=["batch_id", "contributor_id", "kind", "value"],
+            )
+        _check_carried_over(client, targets.batch_id, rows)
+        yield
+    finally:
+        client.command(f"alter table erasure.targets drop partition '{targets.batch_id}'")
+        # Planning one batch while another executes shares the table: only the last one out drops it.
+        if client.command("select count() from erasure.targets") == 0:
+            client.command("drop table erasure.targets sync")
+
+
+def _check_carried_over(client: "Client", batch_id: str, rows: list[tuple[str, str, str]]) -> None:
+    found = client.query(
+        "select lower(hex(SHA256(arrayStringConcat(arraySort(groupArray("
+        "concat(kind, '|', value, '|', toString(contributor_id)))), '\\n'))))"
+        f" from erasure.targets where batch_id = '{batch_id}'"
+    ).result_rows[0][0]
+    lines = sorted("|".join(row) for row in rows)
+    expected = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    if found != expected:
+        raise Incomplete(
+            store=NAME,
+            object_name="erasure.targets",
+            what="the target set did not arrive as it was sent",
+            remedy="plan or resume again",
+        )
+
+
+def _catalog(client: "Client", schema: str) -> shared.Catalog:
+    rows = client.query(
+        "select table, groupArray(name) from system.columns where database = {schema:String}"
+        " and (database, table) in (select database, name from system.tables"
+        " where engine not in ('View', 'MaterializedView')) group by table",
+        parameters={"schema": schema},
+    ).result_rows
+    return {str(table): frozenset(columns) for table, columns in rows}
+
+
+def _count(client: "Client", item: InventoryObject, select: str, batch_id: str) -> Count:
+    table = f"{item.schema}.{item.location}"
+    conflicts: Any = 0
+    if item.subject.contributor_id and item.subject.email:
+        # The same normalisation as macros/subjects/normalised_email.sql; a test holds the two together.
+        conflicts = client.command(
+            f"select count() from {table} where {item.subject.contributor_id} is not null"
+            f" and {item.subject.contributor_id} not in"
+            f" (select contributor_id from erasure.targets where batch_id = '{batch_id}' and kind = 'contributor')"
+            f" and lower(trim(both ' \\t\\n\\r\\x0b\\x0c' from {item.subject.email})) in"
+            f" (select value from erasure.targets where batch_id = '{batch_id}' and kind = 'email')"
+        )
+    return Count(
+        records=int(str(client.command(f"select count() from ({select})"))),
+        total=int(str(client.command(f"select count() from {table}"))),
+        conflicts=int(str(conflicts)),
+    )
+
+
+def _refuse_stuck_mutation(client: "Client", item: InventoryObject) -> None:
+    """A mutation that failed at run time blocks every later one of its table, and waits for ever."""
+    stuck = client.query(
+        "select count() from system.mutations where database = {schema:String} and table = {table:String}"
+        " and not is_done and latest_fail_reason != ''",
+        parameters={"schema": item.schema, "table": item.location},
+    ).result_rows[0][0]
+    if stuck:
+        raise StoreRefused(
+            store=NAME,
+            object_name=item.name,
+            what=f"{stuck} failed mutations block the table",
+            remedy="see system.mutations and end them by KILL MUTATION, then resume",
+        )
+
+
+def _purge_parts(client: "Client", item: InventoryObject) -> None:
+    table = f"{item.schema}.{item.location}"
+    before = _own_lifetime(client, item)
+    client.command(f"alter table {table} modify setting old_parts_lifetime = 0")
+    try:
+        deadline = time.monotonic() + _PURGE_SECONDS
+        while left := _inactive_parts(client, item):
+            if time.monotonic() > deadline:
+                raise Incomplete(
+                    store=NAME,
+                    object_name=item.name,
+                    what=f"{left} inactive parts are still there",
+                    remedy="a long query may hold them; see system.parts, then resume",
+                )
+            # Dropping a partition that does not exist makes the server clean up at once.
+            client.command(f"alter table {table} drop partition id 'none'")
+            time.sleep(_POLL_SECONDS)
+    finally:
+        if before is None:
+            client.command(f"alter table {table} reset setting old_parts_lifetime")
+        else:
+            client.command(f"alter table {table} modify setting old_parts_lifetime = {before}")
+
+
+def _own_lifetime(client: "Client", item: InventoryObject) -> int | None:
+    """The table's own old_parts_lifetime; 0 is what a purge that was killed has left, and counts as none."""
+    engine = client.query(
+        "select engine_full from system.tables where database = {schema:String} and name = {table:String}",
+        parameters={"schema": item.schema, "table": item.location},
+    ).result_rows[0][0]
+    found = re.search(r"old_parts_lifetime = (\d+)", str(engine))
+    return int(found.group(1)) or None if found else None
+
+
+def _inactive_parts(client: "Client", item: InventoryObject) -> int:
+    return int(
+        client.query(
+            "select count() from system.parts where database = {schema:String} and table = {table:String} and not active",
+            parameters={"schema": item.schema, "table": item.location},
+        ).result_rows[0][0]
+    )

@@ -1,0 +1,168 @@
+"""PostgreSQL, the source of truth: counts and masks through the dbt models, ends access, vacuums.
+
+Add here: what only PostgreSQL needs.
+Keep out: rules and predicates (dbt macros), and the ledger, which lives in the same database.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from erasure.errors import Incomplete, StoreError, StoreRefused, safe_reason
+from erasure.inventory import InventoryObject
+from erasure.ledger.database import Connection, connect, unavailable
+from erasure.settings import DatabaseSettings
+from erasure.stores import sql as shared
+from erasure.stores.base import Count, Counts, Health, Progress
+from erasure.targets import TargetSet
+
+NAME = "postgres"
+
+
+class PostgresStore:
+    """The world's tables in PostgreSQL; `fence` is the lease's number, needed for masking alone."""
+
+    name = NAME
+
+    def __init__(
+        self,
+        *,
+        settings: DatabaseSettings,
+        world: str,
+        registered: tuple[InventoryObject, ...],
+        objects: tuple[InventoryObject, ...],
+        models: shared.MaskModels,
+        fence: int = 0,
+    ) -> None:
+        self._settings = settings
+        self._world = world
+        self._registered = registered
+        self._objects = tuple(item for item in objects if item.ruled_fields)
+        self._models = models
+        self._fence = fence
+
+    def health(self) -> Health:
+        """Asks for the server's version."""
+        with self._connect() as connection:
+            row = connection.execute("select current_setting('server_version') as version").fetchone()
+        return Health(engine="PostgreSQL", version=str(row["version"]) if row else "unknown")
+
+    def unregistered(self) -> list[str]:
+        """Tables and columns of the world's schemas that inventory and catalog do not agree on."""
+        found: list[str] = []
+        with self._connect() as connection:
+            for schema in sorted({item.schema for item in self._registered}):
+                mine = tuple(item for item in self._registered if item.schema == schema)
+                found += shared.unregistered(
+                    store=NAME, world=self._world, schema=schema, catalog=_catalog(connection, schema), objects=mine
+                )
+        return found
+
+    def count(self, targets: TargetSet) -> Counts:
+        """The rows that each mask would change, among how many; conflicts beside."""
+        selects = self._models.masked_rows(NAME, targets.batch_id)
+        with self._connect() as connection:
+            return {item.name: _count(connection, item, selects[item.name], targets.batch_id) for item in self._objects}
+
+    def mask(self, targets: TargetSet, progress: Progress) -> Counts:
+        """One UPDATE a table, with the ledger's row in the same transaction; then a recount."""
+        for item in self._objects:
+            progress(item.name, 0, 0)
+        changed = self._models.mask(NAME, targets.batch_id, self._fence)
+        for name, left in self.count(targets).items():
+            progress(name, changed.get(name, 0), changed.get(name, 0))
+            if left.records:
+                raise Incomplete(
+                    store=NAME,
+                    object_name=name,
+                    what=f"{left.records} rows are left unmasked",
+                    remedy="something writes them at the same time; resume masks again",
+                )
+        return {name: Count(records=number) for name, number in changed.items()}
+
+    def purge(self, targets: TargetSet, progress: Progress) -> Counts:
+        """VACUUM and ANALYZE of the masked tables: `vacuumed`. Index pages and WAL may still hold old values."""
+        counts: dict[str, Count] = {}
+        with self._connect() as connection:
+            connection.commit()
+            connection.autocommit = True
+            for done, item in enumerate(self._objects):
+                progress(item.name, done, len(self._objects))
+                connection.execute(sql.SQL("vacuum (analyze) {}").format(sql.Identifier(item.schema, item.location)))
+                counts[item.name] = Count(records=0)
+        return counts
+
+    def contributors_in_all(self, contributors: InventoryObject) -> int:
+        """How many contributors the platform has, erased ones left out: what the batch is a share of."""
+        if contributors.access is None:
+            raise ValueError("the table of the contributors declares access")
+        with self._connect() as connection:
+            row = connection.execute(
+                sql.SQL("select count(*) as number from {} where {} is distinct from %s").format(
+                    sql.Identifier(contributors.schema, contributors.location),
+                    sql.Identifier(contributors.access.column),
+                ),
+                (contributors.access.revoked,),
+            ).fetchone()
+        return int(row["number"]) if row else 0
+
+    @contextmanager
+    def _connect(self) -> Iterator[Connection]:
+        try:
+            with connect(self._settings) as connection:
+                yield connection
+        except psycopg.OperationalError as error:
+            raise unavailable(error) from None
+        except psycopg.Error as error:
+            raise refused(error) from None
+
+
+def refused(error: psycopg.Error) -> StoreError:
+    """PostgreSQL answered with an error; its text may hold whole rows, so only its code is told."""
+    table = error.diag.table_name
+    return StoreRefused(
+        store=NAME,
+        object_name=table,
+        what=f"refused a statement ({safe_reason(error)})",
+        remedy="look the SQLSTATE up, and check the rights of [database] username on the world's tables",
+    )
+
+
+def _catalog(connection: Connection, schema: str) -> shared.Catalog:
+    rows: list[dict[str, Any]] = connection.execute(
+        "select tables.relname as table_name,"
+        " array_agg(columns.attname::text) filter (where columns.attname is not null) as columns"
+        " from pg_catalog.pg_class as tables"
+        " inner join pg_catalog.pg_namespace as schemas on tables.relnamespace = schemas.oid"
+        " left join pg_catalog.pg_attribute as columns"
+        " on columns.attrelid = tables.oid and columns.attnum > 0 and not columns.attisdropped"
+        # Partitions are reached through their parent; materialized views hold copies, so they have to be registered.
+        " where schemas.nspname = %s and tables.relkind in ('r', 'p', 'm', 'f') and not tables.relispartition"
+        " group by tables.relname",
+        (schema,),
+    ).fetchall()
+    return {row["table_name"]: frozenset(row["columns"] or ()) for row in rows}
+
+
+def _count(connection: Connection, item: InventoryObject, select: str, batch_id: str) -> Count:
+    table = sql.Identifier(item.schema, item.location)
+    records = connection.execute(f"select count(*) as number from ({select}) as masked_rows").fetchone()
+    total = connection.execute(sql.SQL("select count(*) as number from {}").format(table)).fetchone()
+    conflicts = None
+    if item.subject.contributor_id and item.subject.email:
+        # The same normalisation as macros/subjects/normalised_email.sql; a test holds the two together.
+        query = sql.SQL(
+            "select count(*) as number from {table} as record where record.{id} is not null and record.{id} not in"
+            " (select contributor_id from erasure.targets where batch_id = %(batch)s and kind = 'contributor')"
+            " and lower(btrim(record.{email}, e' \\t\\n\\r\\x0b\\x0c') collate \"C\") in"
+            " (select value from erasure.targets where batch_id = %(batch)s and kind = 'email')"
+        ).format(table=table, id=sql.Identifier(item.subject.contributor_id), email=sql.Identifier(item.subject.email))
+        conflicts = connection.execute(query, {"batch": batch_id}).fetchone()
+    return Count(
+        records=records["number"] if records else 0,
+        total=total["number"] if total else 0,
+        conflicts=conflicts["number"] if conflicts else 0,
+    )

@@ -1,0 +1,47 @@
+"""What PostgreSQL and ClickHouse share: the mask models they are handed, and how a catalog is held against the
+inventory.
+
+Add here: what is the same for every SQL engine.
+Keep out: connections and dialects; each engine has its own module beside this one.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from erasure.inventory import InventoryObject
+
+
+class MaskModels(Protocol):
+    """dbt, as a store sees it; whoever wires the store hands it in."""
+
+    def masked_rows(self, store: str, batch_id: str) -> Mapping[str, str]:
+        """Object -> the select of the rows that its mask will change."""
+        ...
+
+    def mask(self, store: str, batch_id: str, fence: int) -> Mapping[str, int]:
+        """Runs the masks; object -> rows changed."""
+        ...
+
+
+# Table -> its columns, as the engine's catalog has them.
+Catalog = Mapping[str, frozenset[str]]
+
+
+def unregistered(
+    *, store: str, world: str, schema: str, catalog: Catalog, objects: tuple[InventoryObject, ...]
+) -> Iterator[str]:
+    """One sentence for each table or column that only one of catalog and inventory knows."""
+    file = f"dbt_project/models/{world}/inventory/{store}.yml"
+    registered = {item.location: item for item in objects}
+    for table in sorted(set(catalog) - set(registered)):
+        yield f"{store}: table {schema}.{table} is not in the inventory; register or waive it in {file}"
+    for table, item in sorted(registered.items()):
+        if table not in catalog:
+            yield f"{store}: table {schema}.{table} of the inventory does not exist; correct {file}"
+            continue
+        if item.waived is not None:
+            continue
+        for column in sorted(catalog[table] - item.known_fields):
+            yield f"{store}: column {schema}.{table}.{column} is not in the inventory; give it a rule in {file}"
+        for column in sorted(item.known_fields - catalog[table]):
+            yield f"{store}: column {schema}.{table}.{column} of the inventory does not exist; correct {file}"
