@@ -49,9 +49,10 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """The column that says whether a contributor may work, and its value once access is revoked."""
+    """The column that says whether a contributor may work: its value while one may, and once access is revoked."""
 
     column: str
+    active: str
     revoked: str
 
 
@@ -162,13 +163,16 @@ class _Reader:
         store = str(meta.pop("store", ""))
         where = f"{path}: {node['source_name']}.{node['name']}"
         if store not in CAPABILITIES:
-            return self._wrong(where, f"store {store!r} is not known; expected one of {', '.join(ALL_STORES)}")
+            self._wrong(where, f"store {store!r} is not known; expected one of {', '.join(ALL_STORES)}")
+            return None
         unknown = sorted(set(meta) - _OBJECT_KEYS[store])
         if unknown:
             known = ", ".join(sorted(_OBJECT_KEYS[store]))
-            return self._wrong(where, f"unknown key {', '.join(unknown)}; {store} knows {known}")
+            self._wrong(where, f"unknown key {', '.join(unknown)}; {store} knows {known}")
+            return None
         if not _SLUG.match(str(node["name"])):
-            return self._wrong(where, "a name has letters, digits and underscores only; patterns stand in meta")
+            self._wrong(where, "a name has letters, digits and underscores only; patterns stand in meta")
+            return None
         fields = tuple(self._fields(node, store=store, where=where))
         item = self._guard(where, lambda: _build(node, meta, store, fields))
         if item is not None and item.waived is None:
@@ -219,7 +223,8 @@ class _Reader:
         try:
             return build()
         except (TypeError, ValueError, KeyError) as error:
-            return self._wrong(where, f"is not of the expected form ({error})")
+            self._wrong(where, f"is not of the expected form ({error})")
+            return None
 
     def _wrong(self, where: str, what: str) -> None:
         self.problems.append(f"{where}: {what}")

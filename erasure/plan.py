@@ -30,8 +30,6 @@ class Plan:
     targets_digest: str
     inventory_digest: str
     counts: PlanCounts
-    excluded: Mapping[str, int]
-    already_erased: int = 0
     product_version: str = PRODUCT_VERSION
 
     @property

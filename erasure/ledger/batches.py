@@ -76,12 +76,15 @@ def newest_plan(settings: Settings, *, csv_sha256: str) -> Batch | None:
     return Batch(**row) if row else None
 
 
-def keep_plan(settings: Settings, *, batch_id: str, fingerprint: str, plan: dict[str, Any]) -> None:
-    """Stores the plan; from now on it is in force."""
+def keep_plan(
+    settings: Settings, *, batch_id: str, fingerprint: str, plan: dict[str, Any], cap_reason: str = ""
+) -> None:
+    """Stores the plan, and why it may exceed a cap; from now on it is in force."""
     with connect(settings.database) as connection:
         connection.execute(
-            "update erasure.batches set fingerprint = %s, plan = %s where batch_id = %s and state = 'planned'",
-            (fingerprint, Jsonb(plan), batch_id),
+            "update erasure.batches set fingerprint = %s, plan = %s, cap_reason = nullif(%s, '')"
+            " where batch_id = %s and state = 'planned'",
+            (fingerprint, Jsonb(plan), cap_reason, batch_id),
         )
 
 

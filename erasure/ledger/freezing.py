@@ -79,19 +79,18 @@ def freeze(
         ) from None
 
 
-def changed(settings: Settings, *, batch_id: str, queries: TargetQueries) -> dict[str, int]:
+def differences(connection: Connection, *, batch_id: str, queries: TargetQueries) -> dict[str, int]:
     """How many rows of each kind would be frozen otherwise now: eligibility, members and needles are part of it."""
     frozen = (
         "select contributor_id, person_id, kind, value, reason from erasure.targets"
         f" where batch_id = '{batch_id}' and kind in ('contributor', 'excluded', 'email', 'name', 'phone')"
     )
-    with connect(settings.database) as connection:
-        rows = connection.execute(
-            f"with planned as ({frozen}), current as ({queries.deletion_targets})"
-            " select kind, count(*) as number from ("
-            " (select * from planned except select * from current)"
-            " union all (select * from current except select * from planned)) as differing group by kind order by kind"
-        ).fetchall()
+    rows = connection.execute(
+        f"with planned as ({frozen}), current as ({queries.deletion_targets})"
+        " select kind, count(*) as number from ("
+        " (select * from planned except select * from current)"
+        " union all (select * from current except select * from planned)) as differing group by kind order by kind"
+    ).fetchall()
     return {row["kind"]: row["number"] for row in rows}
 
 

@@ -1,0 +1,81 @@
+"""What assets share: the batch of a run, safe errors, progress in the log, counts as metadata.
+
+Add here: what more than one stage needs.
+Keep out: what a stage does.
+"""
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+
+from dagster_defs.resources import Platform
+from erasure.errors import ErasureError, safe_reason
+from erasure.execution import leased
+from erasure.ledger.freezing import load_targets
+from erasure.ledger.lease import Lease
+from erasure.settings import PROJECT_ROOT
+from erasure.stores.base import Counts, Progress
+from erasure.targets import TargetSet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """A step at work: its lease, the check that stops it once that is lost, and the batch's targets."""
+
+    lease: Lease
+    check: Callable[[], None]
+    targets: TargetSet
+
+
+@contextmanager
+def safe_errors() -> Iterator[None]:
+    """Lets our own errors pass and names all others by class and place: their text may hold values of a person."""
+    try:
+        yield
+    except (ErasureError, dg.DagsterError):
+        raise
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        ours = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(PROJECT_ROOT)]
+        place = f"{Path((ours or [frame])[-1].filename).name}:{(ours or [frame])[-1].lineno}"
+        raise ErasureError(f"Unexpected {safe_reason(error)} at {place}.") from None
+
+
+def run_ended(context: dg.AssetExecutionContext, run_id: str) -> bool:
+    """Whether a run of this instance is over; one that the instance does not know may still be at work elsewhere."""
+    run = context.instance.get_run_by_id(run_id)
+    return run is not None and run.is_finished
+
+
+@contextmanager
+def working(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Work]:
+    """Holds the lease of the run's batch while a step changes something; errors come out safe."""
+    with safe_errors():
+        settings = platform.settings()
+        batch_id = context.partition_key
+        with leased(
+            settings, batch_id=batch_id, run_id=context.run_id, run_ended=lambda run_id: run_ended(context, run_id)
+        ) as (lease, check):
+            yield Work(lease=lease, check=check, targets=load_targets(settings, batch_id=batch_id))
+
+
+def log_progress(context: dg.AssetExecutionContext, store: str) -> Progress:
+    """Progress as lines in the run's log, at most one for each tenth of an object."""
+    told: dict[str, int] = {}
+
+    def progress(object_name: str, done: int, total: int) -> None:
+        tenth = done * 10 // total if total else 0
+        if told.get(object_name) != tenth:
+            told[object_name] = tenth
+            context.log.info(f"{store}/{object_name}: {done} of {total}" if total else f"{store}/{object_name}")
+
+    return progress
+
+
+def counts_metadata(counts: Counts) -> Mapping[str, int]:
+    """Counts as an asset's metadata."""
+    return {name: count.records for name, count in counts.items()}

@@ -1,0 +1,167 @@
+"""Stage `plan`: what will change, counted per object; and, as the first asset of executing, the plan confirmed.
+
+Add here: what a plan must know before anything is changed.
+Keep out: guards and fingerprint (`erasure.plan`), counting (the stores).
+"""
+
+import dagster as dg
+
+from dagster_defs.assets.common import counts_metadata, run_ended, safe_errors
+from dagster_defs.partitions import batches
+from dagster_defs.resources import Platform, postgres_store
+from erasure.errors import Refused
+from erasure.inventory import ALL_STORES
+from erasure.ledger import batches as ledger
+from erasure.ledger import lease as leases
+from erasure.ledger import steps
+from erasure.ledger.database import connect
+from erasure.ledger.freezing import differences, load_targets, targets_digest
+from erasure.plan import PRODUCT_VERSION, Plan, PlanCounts, conflicts, drifted, exceeded_caps
+from erasure.stores.redis import RedisStore
+
+GROUP = "plan"
+TARGETS = dg.AssetKey(["targets", "deletion_targets"])
+SUMMARY = dg.AssetKey(["plan", "summary"])
+CONFIRMED = dg.AssetKey(["plan", "confirmed"])
+
+
+class SummaryConfig(dg.Config):
+    """`cap_reason`: why this batch may exceed the caps; empty, it may not."""
+
+    cap_reason: str = ""
+
+
+class ConfirmConfig(dg.Config):
+    """What is executed: the plan's fingerprint, how far counts may have moved, and the undo window."""
+
+    fingerprint: str = ""
+    tolerance: int = 0
+    reviewed: bool = False
+    undo_days: int = 7
+
+
+def _plan_store(name: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=["plan", name],
+        deps=[TARGETS],
+        group_name=GROUP,
+        partitions_def=batches,
+        kinds={name},
+        description=f"What masking will change in {name}, per object; anything the inventory does not know refuses.",
+    )
+    def plan_store(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
+        with safe_errors():
+            settings, batch_id = platform.settings(), context.partition_key
+            store = platform.store(name)
+            store.health()
+            unknown = store.unregistered()
+            if unknown:
+                raise Refused("The inventory and the store disagree; nothing was changed.", unknown)
+            targets = load_targets(settings, batch_id=batch_id)
+            counts = store.count(targets)
+            steps.plan(settings, batch_id=batch_id, store=name, stage="mask", counts=counts)
+            if isinstance(store, RedisStore):
+                sessions = {"sessions": store.count_sessions(targets)}
+                steps.plan(settings, batch_id=batch_id, store=name, stage="revoke", counts=sessions)
+        return dg.MaterializeResult(metadata=counts_metadata(counts))
+
+    return plan_store
+
+
+plan_stores = [_plan_store(name) for name in ALL_STORES]
+
+
+@dg.asset(
+    key=SUMMARY,
+    deps=[dg.AssetKey(["plan", name]) for name in ALL_STORES],
+    group_name=GROUP,
+    partitions_def=batches,
+    description="All counts, held against the guards, under one fingerprint. Planning ends here.",
+)
+def summary(context: dg.AssetExecutionContext, config: SummaryConfig, platform: Platform) -> dg.MaterializeResult[None]:
+    """Stores the plan, which is in force from now on."""
+    with safe_errors():
+        settings, inventory, batch_id = platform.settings(), platform.inventory(), context.partition_key
+        plan = Plan(
+            batch_id=batch_id,
+            contributors=len(load_targets(settings, batch_id=batch_id).contributor_ids),
+            all_contributors=postgres_store(settings, inventory).contributors_in_all(inventory.contributors),
+            targets_digest=targets_digest(settings, batch_id=batch_id),
+            inventory_digest=inventory.digest,
+            counts=steps.planned_counts(settings, batch_id=batch_id),
+        )
+        found = conflicts(plan.counts)
+        if found:
+            raise Refused("Some records name two people; correct them, then plan again. Nothing was changed.", found)
+        exceeded = exceeded_caps(plan, inventory=inventory, settings=settings.erasure)
+        if exceeded and not config.cap_reason:
+            raise Refused(
+                "The batch exceeds a cap; nothing was changed. If it is meant, say why by --exceed-caps REASON.", exceeded
+            )
+        ledger.keep_plan(
+            settings,
+            batch_id=batch_id,
+            fingerprint=plan.fingerprint,
+            plan=plan.as_json(),
+            cap_reason=config.cap_reason if exceeded else "",
+        )
+    return dg.MaterializeResult(
+        metadata={
+            "fingerprint": plan.fingerprint,
+            "contributors": plan.contributors,
+            **{
+                f"{store}/{name}": count.records
+                for store, objects in plan.counts.items()
+                for name, count in objects.items()
+            },
+        }
+    )
+
+
+@dg.asset(
+    key=CONFIRMED,
+    deps=[SUMMARY],
+    group_name=GROUP,
+    partitions_def=batches,
+    description="First of executing: the lease is taken, and the plan must still be what was reviewed.",
+)
+def confirmed(
+    context: dg.AssetExecutionContext, config: ConfirmConfig, platform: Platform
+) -> dg.MaterializeResult[None]:
+    """Compares the stored plan with the present: target set, inventory and version exactly, counts within tolerance."""
+    with safe_errors():
+        settings, batch_id = platform.settings(), context.partition_key
+        batch = ledger.get(settings, batch_id)
+        if batch.state not in {"planned", *ledger.IN_WORK} or batch.fingerprint is None:
+            raise Refused(f"Batch {batch_id} is {batch.state}; only a plan in force can be executed. Plan again.")
+        resumed = batch.state in ledger.IN_WORK
+        leases.take(
+            settings, batch_id=batch_id, run_id=context.run_id, run_ended=lambda run_id: run_ended(context, run_id)
+        )
+        if not resumed:
+            _require_unchanged(platform, batch, config)
+        ledger.start(settings, batch_id=batch_id, reviewed=config.reviewed, undo_days=config.undo_days)
+    return dg.MaterializeResult(metadata={"fingerprint": batch.fingerprint, "resumed": resumed})
+
+
+def _require_unchanged(platform: Platform, batch: ledger.Batch, config: ConfirmConfig) -> None:
+    settings, batch_id = platform.settings(), batch.batch_id
+    problems = []
+    if config.fingerprint != batch.fingerprint:
+        problems.append(f"the plan of {batch_id} is {batch.fingerprint}, asked for was {config.fingerprint or 'none'}")
+    stored = batch.plan or {}
+    for what, now in (
+        ("inventory_digest", platform.inventory().digest),
+        ("targets_digest", targets_digest(settings, batch_id=batch_id)),
+        ("product_version", PRODUCT_VERSION),
+    ):
+        if stored.get(what) != now:
+            problems.append(f"{what.replace('_', ' ')} is not the one that was planned with")
+    with connect(settings.database) as connection:
+        found = differences(connection, batch_id=batch_id, queries=platform.dbt().target_queries(batch_id))
+    problems += [f"{number} entries of kind {kind} differ from the frozen target set" for kind, number in found.items()]
+    targets = load_targets(settings, batch_id=batch_id)
+    current: PlanCounts = {name: platform.store(name).count(targets) for name in platform.inventory().stores}
+    problems += drifted(steps.planned_counts(settings, batch_id=batch_id), current, tolerance=config.tolerance)
+    if problems:
+        raise Refused("The plan has drifted; nothing was changed. Plan again, or allow counts by --tolerance.", problems)

@@ -1,0 +1,49 @@
+"""Stage `purge`: the physical copies under what was masked.
+
+Add here: nothing for a store, which knows its own copies.
+Keep out: masking; masked and purged are separate states.
+"""
+
+import dagster as dg
+
+from dagster_defs.assets.common import log_progress, working
+from dagster_defs.assets.verify import GROUP as VERIFY
+from dagster_defs.partitions import batches
+from dagster_defs.resources import Platform
+from erasure import execution
+from erasure.inventory import ALL_STORES
+
+GROUP = "purge"
+_WHAT = {
+    "postgres": "Vacuumed and analysed: dead rows and common values are gone, index pages and WAL may hold copies.",
+    "clickhouse": "Inactive parts of the masked tables are gone.",
+    "elasticsearch": "Deleted documents are merged away and task documents removed; waits about 30 s for leases.",
+    "s3": "Looked at again: no object, version or unfinished upload is left.",
+    "redis": "Looked at again: no key is left.",
+}
+
+
+def _purge_store(name: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=[GROUP, name],
+        deps=[dg.AssetKey([VERIFY, store]) for store in ALL_STORES],
+        group_name=GROUP,
+        partitions_def=batches,
+        kinds={name},
+        description=_WHAT[name],
+    )
+    def purge_store(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
+        with working(context, platform) as work:
+            counts = execution.purge(
+                platform.settings(),
+                store=platform.store(name, fence=work.lease.fence),
+                targets=work.targets,
+                check=work.check,
+                progress=log_progress(context, name),
+            )
+        return dg.MaterializeResult(metadata={"objects": len(counts)})
+
+    return purge_store
+
+
+purge_stores = [_purge_store(name) for name in ALL_STORES]

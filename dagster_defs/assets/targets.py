@@ -1,0 +1,69 @@
+"""Stage `targets`: who is to be erased, frozen.
+
+Add here: another way of saying who.
+Keep out: how the set is computed (`dbt_project/models/targets/`).
+"""
+
+from pathlib import Path
+
+import dagster as dg
+
+from dagster_defs.assets.common import safe_errors
+from dagster_defs.partitions import batches
+from dagster_defs.resources import Platform
+from erasure.errors import BadInput
+from erasure.ledger import batches as ledger
+from erasure.ledger.database import migrate
+from erasure.ledger.freezing import freeze
+from erasure.targets import read_request
+
+GROUP = "targets"
+
+
+class TargetsConfig(dg.Config):
+    """The CSV that names the contributors: columns `contributor_id` and `email_address`."""
+
+    csv: str = ""
+    skip_unknown: bool = False
+
+
+@dg.asset(
+    key=["targets", "deletion_targets"],
+    group_name=GROUP,
+    partitions_def=batches,
+    kinds={"dbt", "postgres"},
+    description="The contributors of the batch: identities joined, ineligible ones excluded with the reason, frozen.",
+)
+def deletion_targets(
+    context: dg.AssetExecutionContext, config: TargetsConfig, platform: Platform
+) -> dg.MaterializeResult[None]:
+    """Reads the CSV, lets dbt's queries decide, and keeps the set in `erasure.targets`."""
+    with safe_errors():
+        settings = platform.settings()
+        if settings.erasure.hash_key is None:
+            raise BadInput(
+                "[erasure] hash_key is not set (or CONTRIBUTOR_DELETION_HASH_KEY); it makes the suppression list. "
+                "Set it once to a random value, keep it, and plan again."
+            )
+        if not config.csv:
+            raise BadInput("No CSV is named; set `csv` in the run config of targets/deletion_targets, or use --csv.")
+        request = read_request(Path(config.csv).expanduser())
+        platform.inventory()
+        migrate(settings.database)
+        ledger.lapse_old_plans(settings)
+        batch_id = context.partition_key
+        frozen = freeze(
+            settings,
+            batch_id=batch_id,
+            request=request,
+            queries=platform.dbt().target_queries(batch_id),
+            skip_unknown=config.skip_unknown,
+        )
+    return dg.MaterializeResult(
+        metadata={
+            "contributors": frozen.contributors,
+            "already_erased": frozen.already_erased,
+            "skipped_unknown": frozen.skipped_unknown,
+            **{f"excluded: {reason}": number for reason, number in frozen.excluded.items()},
+        }
+    )

@@ -1,0 +1,85 @@
+"""Stage `verify`: Great Expectations judges fresh readings of every store; a failed check blocks what follows.
+
+Add here: a check of the outcome.
+Keep out: readings and expectations (`expectations/`).
+"""
+
+import dagster as dg
+
+from dagster_defs.assets.common import safe_errors
+from dagster_defs.assets.mask import LAST, key_of
+from dagster_defs.partitions import batches
+from dagster_defs.resources import Platform
+from erasure.inventory import ALL_STORES
+from erasure.ledger import steps
+from erasure.settings import Settings
+
+GROUP = "verify"
+CHECK = "no_survivors"
+# A record that was deleted leaves nothing to be seen in its masked form.
+_MASKED_IN_PLACE = frozenset({"postgres", "clickhouse", "elasticsearch"})
+
+
+def expected_masked(settings: Settings, batch_id: str, store: str) -> dict[str, int]:
+    """Object -> the records that the ledger says were masked in place."""
+    if store not in _MASKED_IN_PLACE:
+        return {}
+    return {
+        step.object_name: step.done or 0
+        for step in steps.read(settings, batch_id=batch_id, stage="mask")
+        if step.store == store
+    }
+
+
+def _verify_store(name: str) -> dg.AssetsDefinition:
+    key = dg.AssetKey([GROUP, name])
+
+    @dg.asset(
+        key=key,
+        deps=[key_of(LAST)],
+        group_name=GROUP,
+        partitions_def=batches,
+        kinds={"great_expectations", name},
+        check_specs=[
+            dg.AssetCheckSpec(
+                CHECK,
+                asset=key,
+                blocking=True,
+                description="No value of a target is left. `Execution failed` means that it never ran: see the run.",
+            )
+        ],
+        description=f"{name} read afresh: no survivor, and as many masked records as the ledger says.",
+    )
+    # Dagster reads the annotation, and takes no parametrized one where an asset has checks.
+    def verify_store(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        from expectations import checkpoints
+
+        with safe_errors():
+            settings, batch_id = platform.settings(), context.partition_key
+            verdict = checkpoints.verify_store(
+                settings,
+                platform.inventory(),
+                batch_id,
+                name,
+                platform.reports_dir() / batch_id,
+                expected_masked(settings, batch_id, name),
+            )
+        check = dg.AssetCheckResult(
+            check_name=CHECK,
+            passed=verdict.success,
+            severity=dg.AssetCheckSeverity.ERROR,
+            metadata={"survivors": verdict.survivors, "failed": "\n".join(verdict.failed)},
+        )
+        return dg.MaterializeResult(
+            metadata={
+                "survivors": verdict.survivors,
+                "masked": verdict.masked,
+                "data_docs": dg.MetadataValue.url(verdict.docs_url),
+            },
+            check_results=[check],
+        )
+
+    return verify_store
+
+
+verify_stores = [_verify_store(name) for name in ALL_STORES]

@@ -1,0 +1,33 @@
+"""The code location: the only place where everything is wired.
+
+Add here: a new asset, job, sensor or resource, by name.
+Keep out: connections; nothing is reached until a run asks for it.
+"""
+
+from dagster_defs.environment import prepare_environment
+
+prepare_environment()
+
+import dagster as dg  # noqa: E402
+
+from dagster_defs.assets import plan, purge, report, revoke, targets, verify  # noqa: E402
+from dagster_defs.assets.mask import mask_assets  # noqa: E402
+from dagster_defs.jobs import execute_deletion, plan_deletion  # noqa: E402
+from dagster_defs.resources import Platform  # noqa: E402
+
+defs = dg.Definitions(
+    assets=[
+        targets.deletion_targets,
+        *plan.plan_stores,
+        plan.summary,
+        plan.confirmed,
+        revoke.access,
+        *mask_assets(),
+        *verify.verify_stores,
+        *purge.purge_stores,
+        report.summary,
+    ],
+    jobs=[plan_deletion, execute_deletion],
+    resources={"platform": Platform()},
+    executor=dg.multi_or_in_process_executor,
+)

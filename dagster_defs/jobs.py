@@ -1,0 +1,31 @@
+"""The two asset jobs: plan, and execute what was planned.
+
+Add here: another job over the same assets.
+Keep out: an `if` between planning and executing in an asset: planning is a job of its own.
+"""
+
+from typing import Any
+
+import dagster as dg
+
+from dagster_defs.partitions import batches
+
+PLAN = "plan_deletion"
+EXECUTE = "execute_deletion"
+# Small runs stay in one process; large ones choose `multiprocess` with a forkserver in the launchpad or run config.
+# (Spawning a process a step costs ten times as much as the steps.)
+IN_PROCESS: dict[str, Any] = {"execution": {"config": {"in_process": {}}}}
+
+plan_deletion = dg.define_asset_job(
+    PLAN,
+    selection=dg.AssetSelection.groups("targets") | dg.AssetSelection.groups("plan") - dg.AssetSelection.assets("plan/confirmed"),
+    partitions_def=batches,
+    description="Freezes the target set of a batch and counts what would change. Changes nothing in any store.",
+)
+execute_deletion = dg.define_asset_job(
+    EXECUTE,
+    selection=dg.AssetSelection.assets("plan/confirmed")
+    | dg.AssetSelection.groups("revoke", "mask", "verify", "purge", "report"),
+    partitions_def=batches,
+    description="Executes an unchanged plan: revoke, mask, verify, purge, report. Also resumes after a failure.",
+)

@@ -1,0 +1,93 @@
+"""What is told about batches: the summary lines, and the index page over all reports. Counts and opaque ids only.
+
+Add here: a line or a column.
+Keep out: computing the figures (the ledger has them) and the Data Docs (`expectations/`).
+"""
+
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+
+from erasure.ledger import batches, steps
+from erasure.ledger.batches import Batch
+from erasure.ledger.steps import Step
+from erasure.settings import Settings
+
+# Store -> what its users have always read, and the unit's sum over all objects of the store.
+_LINES = {
+    "postgres": "PostgreSQL records deleted",
+    "elasticsearch": "Elasticsearch documents masked",
+    "clickhouse": "ClickHouse records masked",
+    "s3": "S3 files deleted",
+}
+
+
+def done_by_store(found: Sequence[Step], stage: str = "mask") -> dict[str, dict[str, int]]:
+    """Store -> object -> records changed."""
+    counts: dict[str, dict[str, int]] = {}
+    for step in found:
+        if step.stage == stage and step.done is not None:
+            counts.setdefault(step.store, {})[step.object_name] = step.done
+    return counts
+
+
+def summary_lines(settings: Settings, batch: Batch) -> list[str]:
+    """The lines that users of the older scripts know, with what the ledger says was done."""
+    found = steps.read(settings, batch_id=batch.batch_id)
+    return list(_summary(batch, found))
+
+
+def _summary(batch: Batch, found: Sequence[Step]) -> Iterator[str]:
+    masked, revoked = done_by_store(found), done_by_store(found, "revoke")
+    for store, text in _LINES.items():
+        if store in masked:
+            yield f"✅ {text}: {sum(masked[store].values())}"
+        else:
+            failed = ", ".join(sorted({s.error_class for s in found if s.store == store and s.error_class}))
+            yield f"⚠️  {text}: not done" + (f" ({failed})" if failed else "")
+    if "redis" in revoked:
+        yield f"✅ Redis sessions cleared: {sum(revoked['redis'].values())}"
+    else:
+        yield "⚠️  Redis sessions cleared: not done"
+    proof = (batch.access_proof or {}).get("state")
+    if proof == "proven":
+        yield "✅ Contributors successfully kicked out (fetch API failed as expected)"
+    elif proof == "not_configured":
+        yield "⚠️  Kicked out: not proven (no job URL is configured)"
+    elif proof:
+        yield f"❌ Kicked out: {proof}"
+
+
+def write_index(settings: Settings, reports_dir: Path) -> Path:
+    """Writes `index.html`, which leads to every batch's Data Docs; returns its path."""
+    rows = "\n".join(_row(settings, batch, reports_dir) for batch in batches.everyone(settings))
+    reports_dir.mkdir(parents=True, exist_ok=True)
+    index = reports_dir / "index.html"
+    part = index.with_suffix(".part")
+    part.write_text(_PAGE.replace("{rows}", rows), encoding="utf-8")
+    part.replace(index)
+    return index
+
+
+def _row(settings: Settings, batch: Batch, reports_dir: Path) -> str:
+    lines = "<br>".join(escape(line) for line in summary_lines(settings, batch)) if batch.executed_at else ""
+    docs = f"{batch.batch_id}/index.html"
+    link = f'<a href="{docs}">Data Docs</a>' if (reports_dir / docs).exists() else "none yet"
+    due = batch.due_at.isoformat(timespec="minutes") if batch.due_at else ""
+    cells = [escape(batch.batch_id), escape(batch.state), escape(batch.fingerprint or ""), lines, link, escape(due)]
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Contributor deletion: batches</title>
+<style>
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem; color: #1c2330; }
+table { border-collapse: collapse; } td, th { border: 1px solid #d5dae2; padding: .4rem .7rem; text-align: left;
+vertical-align: top; } th { background: #f3f5f8; }
+</style></head><body>
+<h1>Batches</h1>
+<table><thead><tr><th>batch</th><th>state</th><th>fingerprint</th><th>what was done</th><th>verified</th>
+<th>needles until</th></tr></thead><tbody>
+{rows}
+</tbody></table></body></html>
+"""
