@@ -10,6 +10,8 @@ import json
 import os
 import threading
 from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +41,11 @@ def project_hash() -> str:
     digest = hashlib.sha256()
     for file in sorted(PROJECT_DIR.rglob("*")):
         inside = file.relative_to(PROJECT_DIR)
-        if file.is_file() and inside.parts[0] not in {"target", "logs", "dbt_packages"} and file.suffix in {".sql", ".yml"}:
+        if (
+            file.is_file()
+            and inside.parts[0] not in {"target", "logs", "dbt_packages"}
+            and file.suffix in {".sql", ".yml"}
+        ):
             digest.update(f"{inside}\0".encode() + file.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
@@ -59,7 +65,10 @@ def _manifest(target: str, version: str) -> "Manifest":
     manifest: Manifest = _invoke(["parse"], target=target, folder=packed.parent, manifest=None).result
     packed.parent.mkdir(parents=True, exist_ok=True)
     _replace(packed, manifest.to_msgpack())
-    _replace(packed.with_name("manifest.json"), json.dumps(manifest.writable_manifest().to_dict(omit_none=False)).encode())
+    _replace(
+        packed.with_name("manifest.json"),
+        json.dumps(manifest.writable_manifest().to_dict(omit_none=False)).encode(),
+    )
     return manifest
 
 
@@ -138,7 +147,9 @@ class DbtProject:
     def mask(self, store: str, batch_id: str, fence: int) -> Mapping[str, int]:
         """Runs the mask models of a store; object -> rows changed. Raises LeaseLost or StoreRefused."""
         result = self._call("run", store, self._masks(store), {"batch_id": batch_id, "fence": fence})
-        failed = [(item.node.name, str(item.message or "")) for item in result if str(item.status) != "success"]
+        failed = [
+            (item.node.name, str(item.message or "")) for item in result if str(item.status) != "success"
+        ]
         for model, message in failed:
             if _LEASE_LOST in message or "is no longer held by this run" in message:
                 raise LeaseLost(f"Batch {batch_id}: another run has taken over; this step has stopped.")
@@ -148,7 +159,9 @@ class DbtProject:
                 what=f"its mask failed ({_kind_of(message)})",
                 remedy=f"see the model {model} and the rules of its table in the inventory; then resume",
             )
-        return {_object_of(item.node.name): int(item.adapter_response.get("rows_affected", 0)) for item in result}
+        return {
+            _object_of(item.node.name): int(item.adapter_response.get("rows_affected", 0)) for item in result
+        }
 
     def _masks(self, store: str) -> str:
         return f"path:models/{self._settings.erasure.world}/masked/{store}"
@@ -157,23 +170,37 @@ class DbtProject:
         result = self._call("compile", target, select, variables)
         for item in result:
             if str(item.status) != "success":
-                raise DbtFailed(f"dbt could not compile {item.node.name} ({_kind_of(str(item.message or ''))}).")
+                raise DbtFailed(
+                    f"dbt could not compile {item.node.name} ({_kind_of(str(item.message or ''))})."
+                )
         return {item.node.name: str(item.node.compiled_code) for item in result}
 
     def _call(self, command: str, target: str, select: str, variables: Mapping[str, Any]) -> list[Any]:
         os.environ.update(_environment(self._settings))
         # Nothing here asks which relations exist, so dbt need not list them.
         arguments = [command, "--no-populate-cache", "--select", select, "--vars", json.dumps(variables)]
-        manifest = _manifest(target, project_hash())
+        manifest = _fresh(_manifest(target, project_hash()))
         if target == "postgres":
             _point_at(manifest, self._settings.database.database)
         outcome = _invoke(arguments, target=target, folder=_folder(target), manifest=manifest)
         if outcome.exception is not None:
-            raise DbtFailed(f"dbt {command} failed for {target} ({_kind_of(str(outcome.exception))}).") from None
+            raise DbtFailed(
+                f"dbt {command} failed for {target} ({_kind_of(str(outcome.exception))})."
+            ) from None
         results = list(getattr(outcome.result, "results", []))
         if not results:
-            raise DbtFailed(f"dbt {command} found no model under {select}; run `contributor-deletion inventory sync`.")
+            raise DbtFailed(
+                f"dbt {command} found no model under {select}; run `contributor-deletion inventory sync`."
+            )
         return results
+
+
+def _fresh(manifest: "Manifest") -> "Manifest":
+    """The parsed project with nodes that were never compiled.
+
+    dbt leaves its work in the nodes: compiled a second time, an ephemeral model would lack the CTEs that it refers to.
+    """
+    return replace(manifest, nodes=deepcopy(manifest.nodes))
 
 
 def _point_at(manifest: "Manifest", database: str) -> None:

@@ -15,10 +15,13 @@ EXECUTE = "execute_deletion"
 # Small runs stay in one process; large ones choose `multiprocess` with a forkserver in the launchpad or run config.
 # (Spawning a process a step costs ten times as much as the steps.)
 IN_PROCESS: dict[str, Any] = {"execution": {"config": {"in_process": {}}}}
+# The command prints its own lines; the instance keeps all events all the same.
+QUIET: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 plan_deletion = dg.define_asset_job(
     PLAN,
-    selection=dg.AssetSelection.groups("targets") | dg.AssetSelection.groups("plan") - dg.AssetSelection.assets("plan/confirmed"),
+    selection=dg.AssetSelection.groups("targets")
+    | dg.AssetSelection.groups("plan") - dg.AssetSelection.assets("plan/confirmed"),
     partitions_def=batches,
     description="Freezes the target set of a batch and counts what would change. Changes nothing in any store.",
 )

@@ -50,6 +50,8 @@ def postgres_store(settings: Settings, inventory: Inventory, fence: int = 0) -> 
 def redis_store(settings: Settings, inventory: Inventory, fence: int = 0) -> RedisStore:
     """Redis, with the sessions."""
     import redis
+    from redis.backoff import ExponentialBackoff
+    from redis.retry import Retry
 
     password = settings.redis.password
     client = redis.Redis(
@@ -59,6 +61,7 @@ def redis_store(settings: Settings, inventory: Inventory, fence: int = 0) -> Red
         password=password.get_secret_value() if password else None,
         socket_connect_timeout=10,
         socket_timeout=60,
+        retry=Retry(ExponentialBackoff(cap=0.5), 2),
     )
     return RedisStore(client, inventory.of("redis"))
 
@@ -109,7 +112,9 @@ class Platform(dg.ConfigurableResource[Any]):
 
     def settings(self) -> Settings:
         """Read anew each time: a long-lived code location must see a changed file."""
-        return load_settings(config_path(config=None, integration=False, environ=os.environ), environ=os.environ)
+        return load_settings(
+            config_path(config=None, integration=False, environ=os.environ), environ=os.environ
+        )
 
     def inventory(self) -> Inventory:
         """The inventory of the configured world."""

@@ -37,7 +37,8 @@ def revoke_status(
         with connect(settings.database) as connection:
             connection.execute("select erasure.require_lease(%(batch)s, %(fence)s)", values)
             row = connection.execute(
-                "select watermark is null as first from erasure.batches where batch_id = %(batch)s for update", values
+                "select watermark is null as first from erasure.batches where batch_id = %(batch)s for update",
+                values,
             ).fetchone()
             # Locked before eligibility is read, so that nobody changes a status in between.
             connection.execute(
@@ -49,7 +50,9 @@ def revoke_status(
                 sql.SQL(
                     "insert into erasure.targets (batch_id, contributor_id, kind, value)"
                     " select %(batch)s, {id}, 'former_status', {status} from {table}"
-                    " where {id} in " + mine + " and {status} is distinct from %(revoked)s and {status} is not null"
+                    " where {id} in "
+                    + mine
+                    + " and {status} is distinct from %(revoked)s and {status} is not null"
                 ).format(**names),
                 values,
             )
@@ -61,7 +64,8 @@ def revoke_status(
                 values,
             )
             connection.execute(
-                "update erasure.batches set watermark = coalesce(watermark, now()) where batch_id = %(batch)s", values
+                "update erasure.batches set watermark = coalesce(watermark, now()) where batch_id = %(batch)s",
+                values,
             )
             return changed.rowcount
     except psycopg.Error as error:
@@ -96,5 +100,8 @@ def _require_unchanged(found: dict[str, int]) -> None:
     if found:
         raise Refused(
             "Who may be erased has changed since the plan; nothing was changed. Plan again.",
-            [f"{number} entries of kind {kind} differ from the frozen target set" for kind, number in found.items()],
+            [
+                f"{number} entries of kind {kind} differ from the frozen target set"
+                for kind, number in found.items()
+            ],
         )

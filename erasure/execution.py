@@ -7,29 +7,36 @@ Keep out: orchestration (which step comes when) and the stores' own work.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from erasure.counts import Count, Counts
 from erasure.errors import ErasureError
 from erasure.ledger import lease as leases
 from erasure.ledger import steps
 from erasure.ledger.lease import Lease, RunEnded
 from erasure.settings import Settings
-from erasure.stores.base import Count, Counts, Progress, Store
+from erasure.stores.base import Progress, Store
 from erasure.targets import TargetSet
 
 
 @contextmanager
-def leased(settings: Settings, *, batch_id: str, run_id: str, run_ended: RunEnded) -> Iterator[tuple[Lease, Callable[[], None]]]:
+def leased(
+    settings: Settings, *, batch_id: str, run_id: str, run_ended: RunEnded
+) -> Iterator[tuple[Lease, Callable[[], None]]]:
     """Holds the lease while a step works; yields it with the check that stops the step once it is lost."""
     lease = leases.take(settings, batch_id=batch_id, run_id=run_id, run_ended=run_ended)
     with leases.beating(settings, lease) as check:
         yield lease, check
 
 
-def mask(settings: Settings, *, store: Store, targets: TargetSet, check: Callable[[], None], progress: Progress) -> Counts:
+def mask(
+    settings: Settings, *, store: Store, targets: TargetSet, check: Callable[[], None], progress: Progress
+) -> Counts:
     """Masks a store as one recorded step and returns what the ledger says was done."""
     return _recorded(settings, store, targets, "mask", store.count(targets), store.mask, check, progress)
 
 
-def purge(settings: Settings, *, store: Store, targets: TargetSet, check: Callable[[], None], progress: Progress) -> Counts:
+def purge(
+    settings: Settings, *, store: Store, targets: TargetSet, check: Callable[[], None], progress: Progress
+) -> Counts:
     """Purges a store as one recorded step."""
     none = {name: Count(records=0) for name in store.count(targets)}
     return _recorded(settings, store, targets, "purge", none, store.purge, check, progress)

@@ -189,7 +189,9 @@ class _Reader:
                 continue
             rule = str(meta.get("rule"))
             if rule not in set(Rule):
-                self._wrong(f"{where}.{name}", f"rule {rule!r} is not known; expected one of {', '.join(Rule)}")
+                self._wrong(
+                    f"{where}.{name}", f"rule {rule!r} is not known; expected one of {', '.join(Rule)}"
+                )
                 continue
             if Rule(rule) not in CAPABILITIES[store]:
                 able = ", ".join(sorted(CAPABILITIES[store]))
@@ -211,11 +213,15 @@ class _Reader:
         elif item.store == "elasticsearch":
             for field in item.ruled_fields:
                 if field.owner is None:
-                    self._wrong(f"{where}.{field.name}", "needs owner, the path of the contributor id it belongs to")
+                    self._wrong(
+                        f"{where}.{field.name}", "needs owner, the path of the contributor id it belongs to"
+                    )
                 elif _parent(field.owner) != _parent(field.name):
                     self._wrong(f"{where}.{field.name}", "its owner must stand in the same object or element")
         elif item.rule is None:
-            self._wrong(where, f"needs rule; {item.store} can do {', '.join(sorted(CAPABILITIES[item.store]))}")
+            self._wrong(
+                where, f"needs rule; {item.store} can do {', '.join(sorted(CAPABILITIES[item.store]))}"
+            )
         elif "{contributor_id}" not in item.location and not item.members and not item.subject.contributor_id:
             self._wrong(where, "needs {contributor_id} in its key, members, or a subject")
 
@@ -277,9 +283,13 @@ def read_inventory(sources: Mapping[str, Mapping[str, Any]], *, world: str) -> I
     read = [reader.object(node) for node in sorted(mine, key=lambda node: str(node["unique_id"]))]
     objects = tuple(item for item in read if item is not None)
     if not mine:
-        reader.problems.append(f"no source named {world}_<store>; set [erasure] world to a folder in dbt_project/models")
+        reader.problems.append(
+            f"no source named {world}_<store>; set [erasure] world to a folder in dbt_project/models"
+        )
     elif sum(item.access is not None for item in objects) != 1:
-        reader.problems.append(f"{world}: exactly one table declares access, found {sum(i.access is not None for i in objects)}")
+        reader.problems.append(
+            f"{world}: exactly one table declares access, found {sum(i.access is not None for i in objects)}"
+        )
     if reader.problems:
         raise BadInput("The inventory is wrong; nothing was changed.", reader.problems)
     return Inventory(world=world, objects=objects)

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from erasure.counts import Count
 from erasure.inventory import Inventory
 from erasure.settings import ErasureSettings
-from erasure.stores.base import Count
 
 PRODUCT_VERSION = "0.1.0"
 _FINGERPRINT_DIGITS = 16
@@ -76,7 +76,9 @@ def _exceeded(plan: Plan, inventory: Inventory, settings: ErasureSettings) -> It
         for name, count in objects.items():
             # Where many people share a document, its elements tell whose it is; one target in each would be 100 %.
             part, total = (
-                (count.elements, count.total_elements) if count.total_elements else (count.records, count.total)
+                (count.elements, count.total_elements)
+                if count.total_elements
+                else (count.records, count.total)
             )
             if name in per_person or total < settings.share_from_records:
                 continue

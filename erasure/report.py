@@ -74,7 +74,14 @@ def _row(settings: Settings, batch: Batch, reports_dir: Path) -> str:
     docs = f"{batch.batch_id}/index.html"
     link = f'<a href="{docs}">Data Docs</a>' if (reports_dir / docs).exists() else "none yet"
     due = batch.due_at.isoformat(timespec="minutes") if batch.due_at else ""
-    cells = [escape(batch.batch_id), escape(batch.state), escape(batch.fingerprint or ""), lines, link, escape(due)]
+    cells = [
+        escape(batch.batch_id),
+        escape(batch.state),
+        escape(batch.fingerprint or ""),
+        lines,
+        link,
+        escape(due),
+    ]
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 

@@ -153,7 +153,9 @@ def load_settings(
     try:
         return Settings.model_validate(merged)
     except ValidationError as error:
-        raise BadInput(f"{path} is wrong; nothing was changed.", [_sentence(path, e) for e in error.errors()]) from None
+        raise BadInput(
+            f"{path} is wrong; nothing was changed.", [_sentence(path, e) for e in error.errors()]
+        ) from None
 
 
 def _read_ini(path: Path) -> dict[str, dict[str, Any]]:
@@ -165,12 +167,19 @@ def _read_ini(path: Path) -> dict[str, dict[str, Any]]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} cannot be read ({type(error).__name__}); check its rights and that it is UTF-8.") from None
+        raise BadInput(
+            f"{path} cannot be read ({type(error).__name__}); check its rights and that it is UTF-8."
+        ) from None
     except configparser.Error as error:
         line = getattr(error, "lineno", None)
         at = f" at line {line}" if line else ""
-        raise BadInput(f"{path} is not an ini file{at} ({type(error).__name__}); see the README for its form.") from None
-    return {section: {key: value for key, value in parser.items(section) if value != ""} for section in parser.sections()}
+        raise BadInput(
+            f"{path} is not an ini file{at} ({type(error).__name__}); see the README for its form."
+        ) from None
+    return {
+        section: {key: value for key, value in parser.items(section) if value != ""}
+        for section in parser.sections()
+    }
 
 
 def _sentence(path: Path, error: Any) -> str:

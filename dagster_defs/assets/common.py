@@ -13,12 +13,13 @@ from pathlib import Path
 import dagster as dg
 
 from dagster_defs.resources import Platform
+from erasure.counts import Counts
 from erasure.errors import ErasureError, safe_reason
 from erasure.execution import leased
 from erasure.ledger.freezing import load_targets
 from erasure.ledger.lease import Lease
 from erasure.settings import PROJECT_ROOT
-from erasure.stores.base import Counts, Progress
+from erasure.stores.base import Progress
 from erasure.targets import TargetSet
 
 
@@ -40,7 +41,11 @@ def safe_errors() -> Iterator[None]:
         raise
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
-        ours = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(PROJECT_ROOT)]
+        ours = [
+            f
+            for f in traceback.extract_tb(error.__traceback__)
+            if Path(f.filename).is_relative_to(PROJECT_ROOT)
+        ]
         place = f"{Path((ours or [frame])[-1].filename).name}:{(ours or [frame])[-1].lineno}"
         raise ErasureError(f"Unexpected {safe_reason(error)} at {place}.") from None
 
@@ -58,7 +63,10 @@ def working(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[W
         settings = platform.settings()
         batch_id = context.partition_key
         with leased(
-            settings, batch_id=batch_id, run_id=context.run_id, run_ended=lambda run_id: run_ended(context, run_id)
+            settings,
+            batch_id=batch_id,
+            run_id=context.run_id,
+            run_ended=lambda run_id: run_ended(context, run_id),
         ) as (lease, check):
             yield Work(lease=lease, check=check, targets=load_targets(settings, batch_id=batch_id))
 
@@ -71,7 +79,9 @@ def log_progress(context: dg.AssetExecutionContext, store: str) -> Progress:
         tenth = done * 10 // total if total else 0
         if told.get(object_name) != tenth:
             told[object_name] = tenth
-            context.log.info(f"{store}/{object_name}: {done} of {total}" if total else f"{store}/{object_name}")
+            context.log.info(
+                f"{store}/{object_name}: {done} of {total}" if total else f"{store}/{object_name}"
+            )
 
     return progress
 

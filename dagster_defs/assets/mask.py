@@ -16,8 +16,8 @@ from dagster_defs.dbt_runner import manifest_json
 from dagster_defs.partitions import batches
 from dagster_defs.resources import Platform
 from erasure import execution
+from erasure.counts import Counts
 from erasure.ledger import batches as ledger
-from erasure.stores.base import Counts
 
 GROUP = "mask"
 FIRST = ("clickhouse", "elasticsearch", "s3", "redis")

@@ -78,7 +78,9 @@ plan_stores = [_plan_store(name) for name in ALL_STORES]
     partitions_def=batches,
     description="All counts, held against the guards, under one fingerprint. Planning ends here.",
 )
-def summary(context: dg.AssetExecutionContext, config: SummaryConfig, platform: Platform) -> dg.MaterializeResult[None]:
+def summary(
+    context: dg.AssetExecutionContext, config: SummaryConfig, platform: Platform
+) -> dg.MaterializeResult[None]:
     """Stores the plan, which is in force from now on."""
     with safe_errors():
         settings, inventory, batch_id = platform.settings(), platform.inventory(), context.partition_key
@@ -92,11 +94,14 @@ def summary(context: dg.AssetExecutionContext, config: SummaryConfig, platform: 
         )
         found = conflicts(plan.counts)
         if found:
-            raise Refused("Some records name two people; correct them, then plan again. Nothing was changed.", found)
+            raise Refused(
+                "Some records name two people; correct them, then plan again. Nothing was changed.", found
+            )
         exceeded = exceeded_caps(plan, inventory=inventory, settings=settings.erasure)
         if exceeded and not config.cap_reason:
             raise Refused(
-                "The batch exceeds a cap; nothing was changed. If it is meant, say why by --exceed-caps REASON.", exceeded
+                "The batch exceeds a cap; nothing was changed. If it is meant, say why by --exceed-caps REASON.",
+                exceeded,
             )
         ledger.keep_plan(
             settings,
@@ -133,10 +138,15 @@ def confirmed(
         settings, batch_id = platform.settings(), context.partition_key
         batch = ledger.get(settings, batch_id)
         if batch.state not in {"planned", *ledger.IN_WORK} or batch.fingerprint is None:
-            raise Refused(f"Batch {batch_id} is {batch.state}; only a plan in force can be executed. Plan again.")
+            raise Refused(
+                f"Batch {batch_id} is {batch.state}; only a plan in force can be executed. Plan again."
+            )
         resumed = batch.state in ledger.IN_WORK
         leases.take(
-            settings, batch_id=batch_id, run_id=context.run_id, run_ended=lambda run_id: run_ended(context, run_id)
+            settings,
+            batch_id=batch_id,
+            run_id=context.run_id,
+            run_ended=lambda run_id: run_ended(context, run_id),
         )
         if not resumed:
             _require_unchanged(platform, batch, config)
@@ -148,7 +158,9 @@ def _require_unchanged(platform: Platform, batch: ledger.Batch, config: ConfirmC
     settings, batch_id = platform.settings(), batch.batch_id
     problems = []
     if config.fingerprint != batch.fingerprint:
-        problems.append(f"the plan of {batch_id} is {batch.fingerprint}, asked for was {config.fingerprint or 'none'}")
+        problems.append(
+            f"the plan of {batch_id} is {batch.fingerprint}, asked for was {config.fingerprint or 'none'}"
+        )
     stored = batch.plan or {}
     for what, now in (
         ("inventory_digest", platform.inventory().digest),
@@ -159,9 +171,15 @@ def _require_unchanged(platform: Platform, batch: ledger.Batch, config: ConfirmC
             problems.append(f"{what.replace('_', ' ')} is not the one that was planned with")
     with connect(settings.database) as connection:
         found = differences(connection, batch_id=batch_id, queries=platform.dbt().target_queries(batch_id))
-    problems += [f"{number} entries of kind {kind} differ from the frozen target set" for kind, number in found.items()]
+    problems += [
+        f"{number} entries of kind {kind} differ from the frozen target set" for kind, number in found.items()
+    ]
     targets = load_targets(settings, batch_id=batch_id)
     current: PlanCounts = {name: platform.store(name).count(targets) for name in platform.inventory().stores}
-    problems += drifted(steps.planned_counts(settings, batch_id=batch_id), current, tolerance=config.tolerance)
+    problems += drifted(
+        steps.planned_counts(settings, batch_id=batch_id), current, tolerance=config.tolerance
+    )
     if problems:
-        raise Refused("The plan has drifted; nothing was changed. Plan again, or allow counts by --tolerance.", problems)
+        raise Refused(
+            "The plan has drifted; nothing was changed. Plan again, or allow counts by --tolerance.", problems
+        )

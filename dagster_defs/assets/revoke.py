@@ -15,11 +15,11 @@ from dagster_defs.assets.plan import CONFIRMED
 from dagster_defs.partitions import batches
 from dagster_defs.resources import Platform, redis_store
 from erasure.access import control_of, revoke_status
+from erasure.counts import Count
 from erasure.errors import Inconclusive
 from erasure.ledger import batches as ledger
 from erasure.ledger import steps
 from erasure.lockout import NOT_CONFIGURED, LockoutProof, ProofState, capture, prove_lockout
-from erasure.stores.base import Count
 
 ACCESS = dg.AssetKey(["revoke", "access"])
 SESSIONS = "sessions"
@@ -44,11 +44,18 @@ def access(context: dg.AssetExecutionContext, platform: Platform) -> dg.Material
                 "and its secret, then resume."
             )
     return dg.MaterializeResult(
-        metadata={"contributors": changed, "sessions": ended, "proof": proof.state.value, "seen": proof.reason}
+        metadata={
+            "contributors": changed,
+            "sessions": ended,
+            "proof": proof.state.value,
+            "seen": proof.reason,
+        }
     )
 
 
-def _revoke(context: dg.AssetExecutionContext, platform: Platform, work: Work) -> tuple[int, int, LockoutProof]:
+def _revoke(
+    context: dg.AssetExecutionContext, platform: Platform, work: Work
+) -> tuple[int, int, LockoutProof]:
     settings, inventory, targets = platform.settings(), platform.inventory(), work.targets
     contributors, batch_id = inventory.contributors, targets.batch_id
     store = redis_store(settings, inventory)
@@ -74,7 +81,11 @@ def _revoke(context: dg.AssetExecutionContext, platform: Platform, work: Work) -
     done = store.end_sessions(targets, log_progress(context, "redis"))
     ended = done.records - (len(captured.tokens) if captured else 0)
     steps.finish(
-        settings, batch_id=batch_id, store="redis", stage="revoke", counts={SESSIONS: Count(records=max(ended, 0))}
+        settings,
+        batch_id=batch_id,
+        store="redis",
+        stage="revoke",
+        counts={SESSIONS: Count(records=max(ended, 0))},
     )
     proof = prove_lockout(api, captured) if api and captured else NOT_CONFIGURED
     return changed, max(ended, 0), proof

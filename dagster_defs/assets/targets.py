@@ -46,7 +46,9 @@ def deletion_targets(
                 "Set it once to a random value, keep it, and plan again."
             )
         if not config.csv:
-            raise BadInput("No CSV is named; set `csv` in the run config of targets/deletion_targets, or use --csv.")
+            raise BadInput(
+                "No CSV is named; set `csv` in the run config of targets/deletion_targets, or use --csv."
+            )
         request = read_request(Path(config.csv).expanduser())
         platform.inventory()
         migrate(settings.database)

@@ -44,7 +44,9 @@ def get(settings: Settings, batch_id: str) -> Batch:
     """A batch by its id. Raises BadInput where there is none."""
     with connect(settings.database) as connection:
         row = (
-            connection.execute(f"select {_COLUMNS} from erasure.batches where batch_id = %s", (batch_id,)).fetchone()
+            connection.execute(
+                f"select {_COLUMNS} from erasure.batches where batch_id = %s", (batch_id,)
+            ).fetchone()
             if exists(connection)
             else None
         )
@@ -58,7 +60,9 @@ def everyone(settings: Settings) -> list[Batch]:
     with connect(settings.database) as connection:
         if not exists(connection):
             return []
-        rows = connection.execute(f"select {_COLUMNS} from erasure.batches order by planned_at desc").fetchall()
+        rows = connection.execute(
+            f"select {_COLUMNS} from erasure.batches order by planned_at desc"
+        ).fetchall()
     return [Batch(**row) for row in rows]
 
 
@@ -105,7 +109,8 @@ def cancel(settings: Settings, *, batch_id: str) -> None:
     """Ends a plan that nobody will execute, and forgets its needles. Raises Refused where it has been executed."""
     with connect(settings.database) as connection:
         cancelled = connection.execute(
-            "update erasure.batches set state = 'cancelled' where batch_id = %s and state = 'planned'", (batch_id,)
+            "update erasure.batches set state = 'cancelled' where batch_id = %s and state = 'planned'",
+            (batch_id,),
         )
         if cancelled.rowcount != 1:
             raise Refused(f"Batch {batch_id} is not planned any more; only a plan can be cancelled.")
@@ -127,7 +132,8 @@ def fail(settings: Settings, *, batch_id: str) -> None:
     """The run has ended before the batch was done; `resume` goes on from here."""
     with connect(settings.database) as connection:
         connection.execute(
-            "update erasure.batches set state = 'failed' where batch_id = %s and state = 'executing'", (batch_id,)
+            "update erasure.batches set state = 'failed' where batch_id = %s and state = 'executing'",
+            (batch_id,),
         )
 
 
@@ -159,7 +165,10 @@ def remember_erased(settings: Settings, *, batch_id: str) -> int:
             cursor.executemany(
                 "insert into erasure.erased (contributor_id, email_hash, batch_id) values (%s, %s, %s)"
                 " on conflict (contributor_id, email_hash, batch_id) do nothing",
-                [(r["contributor_id"], email_hash(r["email"], key=key.get_secret_value()), batch_id) for r in rows],
+                [
+                    (r["contributor_id"], email_hash(r["email"], key=key.get_secret_value()), batch_id)
+                    for r in rows
+                ],
             )
     return len({row["contributor_id"] for row in rows})
 

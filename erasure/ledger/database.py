@@ -65,7 +65,9 @@ def exists(connection: Connection) -> bool:
 
 
 def _revision(connection: Connection) -> str | None:
-    found = connection.execute("select to_regclass('erasure.alembic_version') is not null as found").fetchone()
+    found = connection.execute(
+        "select to_regclass('erasure.alembic_version') is not null as found"
+    ).fetchone()
     if not found or not found["found"]:
         return None
     row = connection.execute("select version_num from erasure.alembic_version").fetchone()

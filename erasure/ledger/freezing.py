@@ -144,15 +144,23 @@ def _check_outcomes(
     connection: Connection, batch_id: str, queries: TargetQueries, *, skip_unknown: bool
 ) -> tuple[int, int]:
     outcomes = connection.execute(
-        f"select outcome, line from ({queries.requested_contributors}) as requested where outcome <> 'found' order by line"
+        f"select outcome, line from ({queries.requested_contributors}) as requested"
+        " where outcome <> 'found' order by line"
     ).fetchall()
     tolerated = {"already erased"} | ({"unknown"} if skip_unknown else set())
     wrong = [row for row in outcomes if row["outcome"] not in tolerated]
     if wrong:
         shown = [f"line {row['line']}: {_SENTENCES[row['outcome']]}" for row in wrong[:_LINES_SHOWN]]
         rest = [f"and {len(wrong) - _LINES_SHOWN} more"] if len(wrong) > _LINES_SHOWN else []
-        hint = ["--skip-unknown leaves the unknown ones out"] if any(r["outcome"] == "unknown" for r in wrong) else []
-        raise BadInput(f"The CSV disagrees with PostgreSQL in {len(wrong)} lines; nothing was changed.", shown + rest + hint)
+        hint = (
+            ["--skip-unknown leaves the unknown ones out"]
+            if any(r["outcome"] == "unknown" for r in wrong)
+            else []
+        )
+        raise BadInput(
+            f"The CSV disagrees with PostgreSQL in {len(wrong)} lines; nothing was changed.",
+            shown + rest + hint,
+        )
     erased = sum(row["outcome"] == "already erased" for row in outcomes)
     return erased, len(outcomes) - erased
 

@@ -51,7 +51,9 @@ def take(settings: Settings, *, batch_id: str, run_id: str, run_ended: RunEnded)
                 f"Wait for it; after a crash its lease is free {life:.0f} s after the last sign of life."
             )
         if held:
-            connection.execute("update erasure.lease set released_at = now() where fence = %s", (held["fence"],))
+            connection.execute(
+                "update erasure.lease set released_at = now() where fence = %s", (held["fence"],)
+            )
         taken = connection.execute(
             "insert into erasure.lease (fence, batch_id, run_id)"
             " values (nextval('erasure.fence'), %s, %s) returning fence",
@@ -113,6 +115,7 @@ def beating(settings: Settings, lease: Lease) -> Iterator[Callable[[], None]]:
 def _beat_once(settings: Settings, lease: Lease) -> bool:
     with connect(settings.database) as connection:
         beaten = connection.execute(
-            "update erasure.lease set heartbeat_at = now() where fence = %s and released_at is null", (lease.fence,)
+            "update erasure.lease set heartbeat_at = now() where fence = %s and released_at is null",
+            (lease.fence,),
         )
         return beaten.rowcount == 1

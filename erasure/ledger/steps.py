@@ -10,9 +10,9 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from erasure.counts import Count, Counts
 from erasure.ledger.database import connect
 from erasure.settings import Settings
-from erasure.stores.base import Count, Counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,5 +107,7 @@ def planned_counts(settings: Settings, *, batch_id: str, stage: str = "mask") ->
     known = set(Count.__dataclass_fields__)
     for step in read(settings, batch_id=batch_id, stage=stage):
         figures = {key: value for key, value in step.detail.items() if key in known}
-        counts.setdefault(step.store, {})[step.object_name] = Count(**{"records": step.planned or 0} | figures)
+        counts.setdefault(step.store, {})[step.object_name] = Count(
+            **{"records": step.planned or 0} | figures
+        )
     return counts

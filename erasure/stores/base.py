@@ -1,13 +1,14 @@
-"""What a store is: health, count, mask, purge, in one small protocol, and the figures they return.
+"""What a store is: health, count, mask and purge, in one small protocol.
 
-Add here: a figure that every store reports.
+Add here: what every store must be able to do.
 Keep out: anything of one engine; a store is a module of its own beside this one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from erasure.counts import Counts
 from erasure.targets import TargetSet
 
 # (object, done, total): told as often as a store likes; total is 0 where nobody knows it.
@@ -16,29 +17,6 @@ Progress = Callable[[str, int, int], None]
 
 def no_progress(object_name: str, done: int, total: int) -> None:
     """For callers that show none."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Count:
-    """What masking will change, or has changed, in one object.
-
-    records: rows, documents, S3 objects or Redis keys.
-    elements: what stands beside them: elements of documents, versions of S3 objects.
-    total: everything that `records` is a part of (`total_elements` of `elements`), for the caps; 0 where unknown.
-    conflicts: records whose id is a control's and whose email is a target's.
-    expiring: how many of `records` vanish by themselves (a TTL), and so are left out when a plan is compared.
-    """
-
-    records: int
-    elements: int = 0
-    total: int = 0
-    total_elements: int = 0
-    conflicts: int = 0
-    expiring: int = 0
-
-
-# Object name -> its count, for every object of the store that the inventory names.
-Counts = Mapping[str, Count]
 
 
 @dataclass(frozen=True, kw_only=True)

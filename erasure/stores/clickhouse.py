@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from erasure.counts import Count, Counts
 from erasure.errors import Incomplete, StoreError, StoreRefused, StoreUnavailable, safe_reason
 from erasure.inventory import InventoryObject
 from erasure.settings import ClickHouseSettings
 from erasure.stores import sql as shared
-from erasure.stores.base import Count, Counts, Health, Progress
+from erasure.stores.base import Health, Progress
 from erasure.targets import TargetSet
 
 if TYPE_CHECKING:
@@ -107,7 +108,9 @@ class ClickHouseStore:
 
     def _counted(self, client: "Client", targets: TargetSet) -> Counts:
         selects = self._models.masked_rows(NAME, targets.batch_id)
-        return {item.name: _count(client, item, selects[item.name], targets.batch_id) for item in self._objects}
+        return {
+            item.name: _count(client, item, selects[item.name], targets.batch_id) for item in self._objects
+        }
 
     @contextmanager
     def _connect(self) -> Iterator["Client"]:
@@ -162,7 +165,11 @@ def _carried_over(client: "Client", targets: TargetSet) -> Iterator[None]:
     """The target set as a partition of `erasure.targets`, checked on both sides, gone at the end."""
     rows = sorted(
         [("contributor", contributor_id, contributor_id) for contributor_id in targets.contributor_ids]
-        + [("email", needle.value, needle.contributor_id) for needle in targets.needles if needle.kind == "email"]
+        + [
+            ("email", needle.value, needle.contributor_id)
+            for needle in targets.needles
+            if needle.kind == "email"
+        ]
     )
     client.command("create database if not exists erasure")
     client.command(_TARGETS_DDL)
@@ -282,7 +289,8 @@ def _own_lifetime(client: "Client", item: InventoryObject) -> int | None:
 def _inactive_parts(client: "Client", item: InventoryObject) -> int:
     return int(
         client.query(
-            "select count() from system.parts where database = {schema:String} and table = {table:String} and not active",
+            "select count() from system.parts"
+            " where database = {schema:String} and table = {table:String} and not active",
             parameters={"schema": item.schema, "table": item.location},
         ).result_rows[0][0]
     )

@@ -11,12 +11,13 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from erasure.counts import Count, Counts
 from erasure.errors import Incomplete, StoreError, StoreRefused, safe_reason
 from erasure.inventory import InventoryObject
 from erasure.ledger.database import Connection, connect, unavailable
 from erasure.settings import DatabaseSettings
 from erasure.stores import sql as shared
-from erasure.stores.base import Count, Counts, Health, Progress
+from erasure.stores.base import Health, Progress
 from erasure.targets import TargetSet
 
 NAME = "postgres"
@@ -57,7 +58,11 @@ class PostgresStore:
             for schema in sorted({item.schema for item in self._registered}):
                 mine = tuple(item for item in self._registered if item.schema == schema)
                 found += shared.unregistered(
-                    store=NAME, world=self._world, schema=schema, catalog=_catalog(connection, schema), objects=mine
+                    store=NAME,
+                    world=self._world,
+                    schema=schema,
+                    catalog=_catalog(connection, schema),
+                    objects=mine,
                 )
         return found
 
@@ -65,7 +70,10 @@ class PostgresStore:
         """The rows that each mask would change, among how many; conflicts beside."""
         selects = self._models.masked_rows(NAME, targets.batch_id)
         with self._connect() as connection:
-            return {item.name: _count(connection, item, selects[item.name], targets.batch_id) for item in self._objects}
+            return {
+                item.name: _count(connection, item, selects[item.name], targets.batch_id)
+                for item in self._objects
+            }
 
     def mask(self, targets: TargetSet, progress: Progress) -> Counts:
         """One UPDATE a table, with the ledger's row in the same transaction; then a recount."""
@@ -91,7 +99,9 @@ class PostgresStore:
             connection.autocommit = True
             for done, item in enumerate(self._objects):
                 progress(item.name, done, len(self._objects))
-                connection.execute(sql.SQL("vacuum (analyze) {}").format(sql.Identifier(item.schema, item.location)))
+                connection.execute(
+                    sql.SQL("vacuum (analyze) {}").format(sql.Identifier(item.schema, item.location))
+                )
                 counts[item.name] = Count(records=0)
         return counts
 
@@ -159,7 +169,11 @@ def _count(connection: Connection, item: InventoryObject, select: str, batch_id:
             " (select contributor_id from erasure.targets where batch_id = %(batch)s and kind = 'contributor')"
             " and lower(btrim(record.{email}, e' \\t\\n\\r\\x0b\\x0c') collate \"C\") in"
             " (select value from erasure.targets where batch_id = %(batch)s and kind = 'email')"
-        ).format(table=table, id=sql.Identifier(item.subject.contributor_id), email=sql.Identifier(item.subject.email))
+        ).format(
+            table=table,
+            id=sql.Identifier(item.subject.contributor_id),
+            email=sql.Identifier(item.subject.email),
+        )
         conflicts = connection.execute(query, {"batch": batch_id}).fetchone()
     return Count(
         records=records["number"] if records else 0,

@@ -13,7 +13,8 @@ TABLES = """
 create table erasure.batches (
     batch_id text primary key,
     state text not null check (state in (
-        'planned', 'lapsed', 'executing', 'failed', 'closed', 'closed_with_exceptions', 'erased', 'cancelled', 'restored'
+        'planned', 'lapsed', 'executing', 'failed', 'closed', 'closed_with_exceptions', 'erased', 'cancelled',
+        'restored'
     )),
     world text not null,
     csv_sha256 text,
@@ -46,7 +47,9 @@ create table erasure.targets (
     batch_id text not null references erasure.batches,
     contributor_id uuid not null,
     person_id uuid,
-    kind text not null check (kind in ('requested', 'contributor', 'excluded', 'email', 'name', 'phone', 'former_status')),
+    kind text not null check (kind in (
+        'requested', 'contributor', 'excluded', 'email', 'name', 'phone', 'former_status'
+    )),
     value text not null,
     reason text,
     line integer

@@ -1,0 +1,67 @@
+"""`check`: every connection, and whether inventory and stores agree.
+
+Add here: a thing that can be checked without changing anything.
+Keep out: printing of values; a failed check names the setting to look at.
+"""
+
+import typer
+
+from dagster_defs.cli.run import reporting, run_of
+from erasure.errors import ErasureError, ExitCode, StoreUnavailable
+from erasure.inventory import ALL_STORES
+
+_TITLES = {
+    "postgres": "PostgreSQL",
+    "clickhouse": "ClickHouse",
+    "elasticsearch": "Elasticsearch",
+    "s3": "S3",
+    "redis": "Redis",
+}
+# What users of the older scripts were told; PostgreSQL is the store without which nothing can be done.
+_HINTS = {
+    "postgres": ("❌", "connection failed (check database credentials)"),
+    "clickhouse": ("⚠️ ", "connection failed (expected if port-forward not active)"),
+    "elasticsearch": ("⚠️ ", "connection failed (check the URL)"),
+    "s3": ("⚠️ ", "access denied (check AWS credentials)"),
+    "redis": ("❌", "connection failed (check host and password)"),
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+
+    @app.command()
+    def check(context: typer.Context) -> None:
+        """Test every connection, and hold the inventory against what the stores hold."""
+        run = run_of(context)
+        with reporting(run):
+            settings = run.settings()
+            from dagster_defs.resources import Platform
+
+            platform = Platform()
+            counts: dict[str, dict[str, int]] = {}
+            failed = False
+            for name in ALL_STORES:
+                try:
+                    store = platform.store(name)
+                    health = store.health()
+                    unknown = store.unregistered()
+                except StoreUnavailable as error:
+                    sign, hint = _HINTS[name]
+                    run.say(f"{sign} {_TITLES[name]} {hint}")
+                    run.problem(str(error))
+                    failed = True
+                    continue
+                except ErasureError as error:
+                    run.problem(str(error))
+                    failed = True
+                    continue
+                counts[name] = {"unregistered": len(unknown)}
+                run.say(f"✅ {_TITLES[name]}: {health.engine} {health.version}")
+                for sentence in unknown:
+                    run.problem(sentence)
+                    failed = True
+            if settings.api.job_url is None:
+                run.say("⚠️  Job API: not configured ([api] job_url); a lockout will not be proven")
+            run.result["counts"] = counts
+            raise typer.Exit(ExitCode.FAILED if failed else ExitCode.DONE)

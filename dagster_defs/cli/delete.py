@@ -1,0 +1,233 @@
+"""`delete` and `resume`: plan, and execute what was planned, by launching the two asset jobs.
+
+Add here: a flag of planning or executing.
+Keep out: what a stage does (the assets).
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dagster_defs.cli.run import Run, reporting, run_of, step_progress
+from dagster_defs.jobs import EXECUTE, PLAN
+from erasure import report
+from erasure.errors import BadInput, ErasureError, ExitCode, Refused
+from erasure.ledger import batches as ledger
+from erasure.ledger import database, steps
+from erasure.settings import Settings, var_dir
+from erasure.targets import mint_batch_id, read_request
+
+UndoDays = Annotated[int, typer.Option(min=0, help="Days until the needles are destroyed; 0: at closing.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+
+    @app.command()
+    def delete(
+        context: typer.Context,
+        csv: Annotated[str, typer.Option(help="The contributors: columns contributor_id and email_address.")],
+        dry_run: Annotated[
+            bool, typer.Option("--dry-run", help="Plan and print, change nothing (the default).")
+        ] = False,
+        execute: Annotated[bool, typer.Option("--execute", help="Execute an unchanged plan.")] = False,
+        plan: Annotated[str | None, typer.Option(help="The fingerprint that must be executed.")] = None,
+        tolerance: Annotated[
+            int, typer.Option(min=0, help="Records an object's count may have moved by.")
+        ] = 0,
+        undo_days: UndoDays = 7,
+        exceed_caps: Annotated[
+            str, typer.Option(help="Why this batch may exceed the caps; kept in the ledger.")
+        ] = "",
+        skip_unknown: Annotated[bool, typer.Option("--skip-unknown", help="Leave unknown ids out.")] = False,
+        job_url: Annotated[str | None, typer.Option(help="The job to prove the lockout with.")] = None,
+    ) -> None:
+        """Erase the contributors of a CSV from all five stores; without --execute it only plans."""
+        run = run_of(context)
+        with reporting(run):
+            if dry_run and execute:
+                raise BadInput("--dry-run and --execute exclude each other; name one.")
+            if plan and not execute:
+                raise BadInput("--plan names what --execute executes; add --execute.")
+            settings = run.settings({("api", "job_url"): _checked(job_url)})
+            path = Path(csv).expanduser().resolve()
+            request = read_request(path)
+            batch = ledger.newest_plan(settings, csv_sha256=request.sha256) if execute else None
+            reviewed = batch is not None
+            if plan:
+                batch = _planned(settings, batch, plan)
+            if batch is None:
+                if execute and settings.erasure.require_reviewed_plan:
+                    raise Refused(
+                        "No plan of this CSV is in force, and [erasure] require_reviewed_plan is set; "
+                        "run with --dry-run first, review it, then --execute."
+                    )
+                config: dict[str, dict[str, Any]] = {
+                    "targets__deletion_targets": {"csv": str(path), "skip_unknown": skip_unknown},
+                    "plan__summary": {"cap_reason": exceed_caps},
+                }
+                batch = _plan(run, settings, config)
+            _show_plan(run, settings, batch)
+            if not (batch.plan or {}).get("contributors"):
+                ledger.cancel(settings, batch_id=batch.batch_id)
+                run.say("✅ Nothing to do: no contributor of the CSV is left to erase")
+                run.result["state"] = "cancelled"
+            elif execute:
+                confirm = {
+                    "fingerprint": batch.fingerprint,
+                    "tolerance": tolerance,
+                    "reviewed": reviewed,
+                    "undo_days": undo_days,
+                }
+                _execute(run, settings, batch.batch_id, confirm)
+            else:
+                run.say(
+                    f"   dry run: nothing was changed; --execute --plan {batch.fingerprint} executes this plan"
+                )
+
+    @app.command()
+    def resume(context: typer.Context, batch: Annotated[str, typer.Argument(help="The batch's id.")]) -> None:
+        """Go on with a batch that failed or was interrupted; what is done stays done."""
+        run = run_of(context)
+        with reporting(run):
+            settings = run.settings()
+            found = ledger.get(settings, batch)
+            if found.state not in ledger.IN_WORK:
+                raise Refused(
+                    f"Batch {batch} is {found.state}; only one that executes or failed can be resumed."
+                )
+            _execute(run, settings, batch, {"fingerprint": found.fingerprint or ""})
+
+
+def _checked(job_url: str | None) -> str | None:
+    """Refuses a malformed job URL before anything starts; assets find it in the environment, never in arguments."""
+    if job_url is None:
+        return None
+    import os
+
+    from erasure.job_api import JobApi
+
+    JobApi(job_url).close()
+    os.environ["CONTRIBUTOR_DELETION_JOB_URL"] = job_url
+    return job_url
+
+
+def _planned(settings: Settings, newest: ledger.Batch | None, fingerprint: str) -> ledger.Batch:
+    if newest is None or newest.fingerprint != fingerprint:
+        known = [b for b in ledger.everyone(settings) if b.fingerprint == fingerprint]
+        why = f"its batch {known[0].batch_id} is {known[0].state}" if known else "no batch has it"
+        raise Refused(
+            f"The plan {fingerprint} is not the newest one in force of this CSV ({why}); run --dry-run again."
+        )
+    return newest
+
+
+def _plan(run: Run, settings: Settings, config: dict[str, dict[str, Any]]) -> ledger.Batch:
+    from dagster_defs.launch import launch, step_count
+
+    database.migrate(settings.database)
+    batch_id = mint_batch_id()
+    run.result |= {"batch_id": batch_id, "state": "planning"}
+    run.say(f"Planning batch {batch_id}")
+    with step_progress(run, "plan", step_count(PLAN)) as on_step:
+        outcome = launch(settings, job_name=PLAN, batch_id=batch_id, config=config, on_step=on_step)
+    run.result["run_id"] = outcome.run_id
+    if not outcome.succeeded:
+        run.result["state"] = "refused"
+        _abandon(settings, batch_id)
+        _raise_first(run, outcome.errors)
+    return ledger.get(settings, batch_id)
+
+
+def _abandon(settings: Settings, batch_id: str) -> None:
+    """A plan that could not be made keeps no needle; where PostgreSQL is away it lapses by itself."""
+    try:
+        ledger.cancel(settings, batch_id=batch_id)
+    except ErasureError:
+        return
+
+
+def _raise_first(run: Run, errors: Any) -> None:
+    code = ExitCode.FAILED
+    for error in errors:
+        for line in error.message.splitlines():
+            run.problem(line)
+        code = error.exit_code
+    if not errors:
+        run.problem("The run has failed; see it in the UI.")
+    raise typer.Exit(code)
+
+
+def _show_plan(run: Run, settings: Settings, batch: ledger.Batch) -> None:
+    plan = batch.plan or {}
+    counts = {
+        store: {name: count["records"] for name, count in objects.items()}
+        for store, objects in plan.get("counts", {}).items()
+    }
+    sessions = {
+        step.object_name: step.planned
+        for step in steps.read(settings, batch_id=batch.batch_id, stage="revoke")
+        if step.planned is not None
+    }
+    if sessions:
+        counts.setdefault("redis", {}).update(sessions)
+    run.say(f"Plan of batch {batch.batch_id}, fingerprint {batch.fingerprint}")
+    run.say(f"   contributors: {plan.get('contributors', 0)}")
+    for store, objects in counts.items():
+        listed = ", ".join(f"{name} {number}" for name, number in sorted(objects.items()))
+        run.say(f"   {store}: {listed}")
+    run.result |= {
+        "batch_id": batch.batch_id,
+        "fingerprint": batch.fingerprint,
+        "state": batch.state,
+        "counts": counts,
+        "contributors": plan.get("contributors", 0),
+    }
+
+
+def _execute(run: Run, settings: Settings, batch_id: str, confirm: dict[str, Any]) -> None:
+    from dagster_defs.launch import launch, step_count
+
+    run.say(f"Executing batch {batch_id}")
+    config = {"plan__confirmed": confirm}
+    with step_progress(run, "execute", step_count(EXECUTE)) as on_step:
+        outcome = launch(settings, job_name=EXECUTE, batch_id=batch_id, config=config, on_step=on_step)
+    batch = ledger.get(settings, batch_id)
+    found = steps.read(settings, batch_id=batch_id)
+    counts = report.done_by_store(found)
+    for store, objects in report.done_by_store(found, "revoke").items():
+        if store == "redis":
+            counts.setdefault(store, {}).update(objects)
+    run.result |= {
+        "run_id": outcome.run_id,
+        "batch_id": batch_id,
+        "state": batch.state,
+        "fingerprint": batch.fingerprint,
+        "counts": counts,
+        "seconds": _seconds(outcome.seconds),
+    }
+    refused_at_once = not found or batch.state == "planned"
+    if not refused_at_once:
+        for line in report.summary_lines(settings, batch):
+            run.say(line)
+        run.say(
+            "   seconds: " + ", ".join(f"{stage} {time}" for stage, time in _seconds(outcome.seconds).items())
+        )
+    if not outcome.succeeded:
+        if not refused_at_once:
+            run.say(
+                f"⚠️  Batch {batch_id} is {batch.state}: `contributor-deletion resume {batch_id}` does the rest"
+            )
+        _raise_first(run, outcome.errors)
+    run.say(f"✅ Batch {batch_id} is {batch.state}")
+    run.say(f"Report: {var_dir() / 'reports' / 'index.html'}")
+
+
+def _seconds(by_step: Any) -> dict[str, float]:
+    """Stage -> seconds, in the order of the flow."""
+    stages: dict[str, float] = {}
+    for step, seconds in by_step.items():
+        stage = step.partition("__")[0]
+        stages[stage] = round(stages.get(stage, 0.0) + seconds, 1)
+    return stages

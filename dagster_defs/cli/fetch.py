@@ -1,0 +1,86 @@
+"""`fetch`: who has been inactive for long, as a CSV.
+
+Add here: another criterion of inactivity that a user may set.
+Keep out: the query (`dbt_project/models/targets/inactive_contributors.sql`).
+"""
+
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dagster_defs.cli.run import reporting, run_of
+from erasure.errors import BadInput
+from erasure.ledger.database import connect, migrate
+from erasure.settings import PROJECT_ROOT
+from erasure.targets import write_csv
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+
+    @app.command()
+    def fetch(
+        context: typer.Context,
+        days_inactive: Annotated[
+            int, typer.Option(min=1, help="Without any activity for so many days.")
+        ] = 365,
+        max_contributors: Annotated[
+            int | None, typer.Option(min=1, help="At most so many, oldest first.")
+        ] = None,
+        csv: Annotated[
+            Path | None, typer.Option(help="Where to write; a name with the time in backups/ otherwise.")
+        ] = None,
+        dry_run: Annotated[
+            bool, typer.Option("--dry-run", help="Print what would be exported (the default).")
+        ] = False,
+        execute: Annotated[bool, typer.Option("--execute", help="Write the CSV.")] = False,
+    ) -> None:
+        """Find inactive contributors in PostgreSQL and export them to a CSV."""
+        run = run_of(context)
+        with reporting(run):
+            if dry_run and execute:
+                raise BadInput("--dry-run and --execute exclude each other; name one.")
+            settings = run.settings()
+            from dagster_defs.resources import dbt_of
+
+            migrate(settings.database)
+            query = dbt_of(settings).inactive_contributors(days_inactive)
+            with connect(settings.database) as connection:
+                rows = connection.execute(
+                    f"select * from ({query}) as inactive order by contributors_so_far, contributor_id"
+                ).fetchall()
+            found = [row for row in rows if row["excluded_because"] is None]
+            chosen = [
+                row
+                for row in found
+                if max_contributors is None or row["contributors_so_far"] <= max_contributors
+            ]
+            excluded = Counter(
+                str(row["excluded_because"]) for row in rows if row["excluded_because"] is not None
+            )
+            run.say(f"✅ Found {len(found)} inactive contributors (no activity for {days_inactive} days)")
+            for reason, number in sorted(excluded.items()):
+                run.say(f"   excluded: {number} ({reason})")
+            if len(chosen) < len(found):
+                run.say(f"   oldest first, at most {max_contributors}: {len(chosen)}")
+            run.result |= {
+                "contributors": len(chosen),
+                "csv": None,
+                "excluded": dict(excluded),
+                "state": "found",
+            }
+            if execute:
+                stamp = datetime.now(UTC).strftime("%Y%m%d_%H%M%S")
+                path = csv or PROJECT_ROOT / "backups" / f"inactive_contributors_{stamp}.csv"
+                path = path.expanduser()
+                try:
+                    write_csv(path, ((str(row["contributor_id"]), row["email_address"]) for row in chosen))
+                except FileExistsError:
+                    raise BadInput(f"{path} exists already; name another file by --csv.") from None
+                run.result |= {"csv": str(path), "state": "exported"}
+                run.say(f"✅ Exported {len(chosen)} contributors to {path}")
+            else:
+                run.say(f"   dry run: {len(chosen)} would be exported; --execute writes the CSV")

@@ -1,0 +1,58 @@
+"""The `contributor-deletion` command: the application and its global flags.
+
+Add here: a command, by its module.
+Keep out: heavy imports (dagster, dbt and great_expectations take seconds; a command imports what it needs).
+"""
+
+from typing import Annotated
+
+import typer
+
+from dagster_defs.cli import batches, check, delete, fetch, inventory, verify
+from dagster_defs.cli.run import Run
+from dagster_defs.environment import prepare_environment
+from erasure.errors import ExitCode
+
+app = typer.Typer(
+    help="Finds contributors to forget, erases them from five stores, and proves it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    config: Annotated[
+        str | None, typer.Option(help="The ini file; ~/config.ini where nothing else is said.")
+    ] = None,
+    integration: Annotated[bool, typer.Option("--integration", help="Use ~/config_integration.ini.")] = False,
+    output: Annotated[str, typer.Option(help="text or json.")] = "text",
+) -> None:
+    """Flags that every command has."""
+    if output not in {"text", "json"}:
+        raise typer.BadParameter("expected text or json", param_hint="--output")
+    prepare_environment()
+    context.obj = Run(command="", as_json=output == "json", config=config, integration=integration)
+
+
+check.register(app)
+fetch.register(app)
+delete.register(app)
+verify.register(app)
+batches.register(app)
+inventory.register(app)
+
+
+def run() -> None:
+    """The entry point. Usage errors come out as bad input."""
+    try:
+        app(standalone_mode=True)
+    except SystemExit as ended:
+        # click's own code for a usage error is 2 as well; anything else passes as it is.
+        raise SystemExit(ended.code if ended.code is not None else ExitCode.DONE) from None
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,147 @@
+"""What every command shares: settings, the log file, output as text or JSON, errors to exit codes.
+
+Add here: a thing that more than one command needs.
+Keep out: what a command does.
+"""
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from erasure.errors import ErasureError, ExitCode, safe_reason
+from erasure.settings import CONFIG_VARIABLE, Settings, config_path, load_settings, var_dir
+
+LOG = logging.getLogger("contributor_deletion")
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One command at work: how it speaks, and what it will say at the end."""
+
+    command: str
+    as_json: bool
+    config: str | None
+    integration: bool
+    result: dict[str, Any] = field(default_factory=dict)
+
+    def settings(self, flags: dict[tuple[str, str], Any] | None = None) -> Settings:
+        """The settings; the file is named to assets by the environment, which they read too."""
+        path = config_path(config=self.config, integration=self.integration, environ=os.environ)
+        os.environ[CONFIG_VARIABLE] = str(path.resolve())
+        return load_settings(path, environ=os.environ, flags=flags)
+
+    def say(self, line: str) -> None:
+        """A line for people: standard output, or standard error where that is for JSON. Also into the log."""
+        LOG.info(line)
+        print(line, file=sys.stderr if self.as_json else sys.stdout, flush=True)
+
+    def problem(self, line: str) -> None:
+        """A line about what went wrong, and an entry of `problems`."""
+        self.result.setdefault("problems", []).append(line)
+        LOG.error(line)
+        print(f"❌ {line}", file=sys.stderr, flush=True)
+
+
+def run_of(context: typer.Context) -> Run:
+    """The run that the callback of the application has made."""
+    run: Run = context.obj
+    run.command = context.info_name or ""
+    return run
+
+
+@contextmanager
+def reporting(run: Run) -> Iterator[None]:
+    """Around each command: the log file, errors as sentences with their exit code, and the one JSON object."""
+    log_file = _open_log(run.command)
+    code: int = ExitCode.DONE
+    try:
+        yield
+    except ErasureError as error:
+        for line in str(error).splitlines():
+            run.problem(line)
+        code = error.exit_code
+    except typer.Exit as exit_:
+        code = exit_.exit_code
+    except KeyboardInterrupt:
+        run.problem("Interrupted; `status` shows the batch, `resume` goes on.")
+        code = ExitCode.FAILED
+    except Exception as error:
+        # The text of a driver's error may hold a person's data, so only its kind is shown.
+        run.problem(f"Unexpected {safe_reason(error)}{_place(error)}.")
+        code = ExitCode.FAILED
+    if run.as_json:
+        empty: dict[str, Any] = dict.fromkeys(("state", "batch_id", "fingerprint", "run_id"))
+        empty |= {"counts": {}, "problems": []}
+        print(json.dumps({"command": run.command, **empty, **run.result, "exit_code": int(code)}), flush=True)
+    LOG.info("exit code %d, log in %s", code, log_file)
+    raise typer.Exit(int(code))
+
+
+def _place(error: BaseException) -> str:
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)
+    for frame in frames:
+        LOG.error("at %s:%s in %s", frame.filename, frame.lineno, frame.name)
+    return f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+
+
+def _open_log(command: str) -> Path:
+    folder = var_dir() / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    stamp = datetime.now(UTC).strftime("%Y%m%d_%H%M%S")
+    path = folder / f"{command}_{stamp}.log"
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    LOG.addHandler(handler)
+    LOG.setLevel(logging.DEBUG)
+    LOG.propagate = False
+    LOG.info("contributor-deletion %s", command)
+    return path
+
+
+@contextmanager
+def step_progress(run: Run, title: str, total: int) -> Iterator["StepLines"]:
+    """A bar over a run's steps on a terminal, plain lines elsewhere; always on standard error."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield StepLines(run=run)
+        return
+    columns = (TextColumn("{task.description:<40}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+        task = progress.add_task(title, total=total)
+        yield StepLines(
+            run=run, advance=lambda step, done: progress.update(task, description=step, advance=done)
+        )
+        progress.update(task, completed=total, description=title)
+
+
+@dataclass(kw_only=True)
+class StepLines:
+    """Takes the events of a run's steps."""
+
+    run: Run
+    advance: Any = None
+    started: float = field(default_factory=time.monotonic)
+
+    def __call__(self, step: str, what: str, seconds: float) -> None:
+        """One step started or ended."""
+        name = step.replace("__", "/")
+        LOG.info("%s %s %.1f s", name, what, seconds)
+        if self.advance is not None:
+            self.advance(name, 0 if what == "started" else 1)
+        elif what != "started":
+            timed = f" {seconds:.1f} s" if what == "done" else ""
+            print(f"  {name}: {what}{timed}", file=sys.stderr, flush=True)

@@ -1,0 +1,52 @@
+"""`verify`: a batch's outcome, read from the engines again, at any time.
+
+Add here: nothing; what is judged stands in `expectations/`.
+Keep out: the verification within a run (`assets/verify.py`).
+"""
+
+from typing import Annotated
+
+import typer
+
+from dagster_defs.cli.run import reporting, run_of
+from erasure.errors import ExitCode
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+
+    @app.command()
+    def verify(context: typer.Context, batch: Annotated[str, typer.Argument(help="The batch's id.")]) -> None:
+        """Read all five stores again; exit code 1 when one survivor is found."""
+        run = run_of(context)
+        with reporting(run):
+            settings = run.settings()
+            from dagster_defs.assets.verify import expected_masked
+            from dagster_defs.resources import Platform
+            from erasure.ledger.batches import get
+            from expectations.checkpoints import verify_all
+
+            platform = Platform()
+            state = get(settings, batch).state
+            expected = {name: expected_masked(settings, batch, name) for name in platform.inventory().stores}
+            verdicts = verify_all(
+                settings, platform.inventory(), batch, platform.reports_dir() / batch, expected
+            )
+            for verdict in verdicts:
+                sign = "✅" if verdict.success else "❌"
+                run.say(
+                    f"{sign} {verdict.store}: {verdict.survivors} survivors, {verdict.masked} masked values"
+                )
+                for sentence in verdict.failed:
+                    run.problem(sentence)
+                if verdict.unjudged:
+                    run.say(
+                        f"   {len(verdict.unjudged)} free-text fields can no longer be judged: needles have expired"
+                    )
+            run.result |= {
+                "batch_id": batch,
+                "state": state,
+                "counts": {v.store: {"survivors": v.survivors, "masked": v.masked} for v in verdicts},
+            }
+            run.say(f"Data Docs: {verdicts[0].docs_url}")
+            raise typer.Exit(ExitCode.DONE if all(v.success for v in verdicts) else ExitCode.FAILED)

@@ -1,0 +1,136 @@
+"""The sandbox' command line.
+
+Holds: `up`, `down`, `load` and `status`, and how their results are printed.
+Add here: a command, or an option of one.
+Keep out: what the commands do (`supervisor.py`, `loading.py`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+
+from sandbox.loading import load as load_into
+from sandbox.supervisor import Ready, Sandbox, SandboxError, Status
+
+DEFAULT_CONTRIBUTORS = 300
+
+application = typer.Typer(
+    help="Embedded engines with a made-up world in them.",
+    no_args_is_help=True,
+    add_completion=False,
+    # Its tracebacks can print local variables, and with them passwords.
+    pretty_exceptions_enable=False,
+)
+
+Root = Annotated[
+    Path | None, typer.Option(help="Directory of the sandbox.", show_default="var/sandbox", file_okay=False)
+]
+Labels = Annotated[
+    Path | None, typer.Option(help="Build the world around this file of labels.", exists=True, dir_okay=False)
+]
+Contributors = Annotated[int, typer.Option(help="How many contributors, without a labels file.", min=1)]
+Seed = Annotated[int, typer.Option(help="Another seed makes another world.")]
+
+
+@application.command()
+def up(
+    root: Root = None,
+    load: Annotated[bool, typer.Option("--load", help="Load a world once the engines are up.")] = False,
+    labels: Labels = None,
+    contributors: Annotated[int | None, typer.Option(help="Load a world of this size.", min=1)] = None,
+    seed: Seed = 1,
+) -> None:
+    """Start the engines that are not running; --load, --labels or --contributors load a world as well."""
+    sandbox = Sandbox(root)
+    try:
+        ready = sandbox.up(on_ready=_print_ready)
+    except SandboxError as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        _fail("interrupted; `python -m sandbox down` stops what was started")
+    if load or labels is not None or contributors is not None:
+        _load(sandbox, labels=labels, contributors=contributors or DEFAULT_CONTRIBUTORS, seed=seed)
+    elif sandbox.config.job_id is not None and any(it.name == "s3" and it.started for it in ready):
+        typer.echo("s3 keeps its objects in memory and is empty now: `load` fills all engines anew", err=True)
+    typer.echo(f"configuration: {sandbox.paths.config}")
+
+
+@application.command()
+def down(root: Root = None) -> None:
+    """Stop the engines. Their data stay, except S3's, which are in memory."""
+    stopped = Sandbox(root).down()
+    typer.echo(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
+
+
+@application.command()
+def load(
+    root: Root = None,
+    labels: Labels = None,
+    contributors: Contributors = DEFAULT_CONTRIBUTORS,
+    seed: Seed = 1,
+) -> None:
+    """Replace whatever is in the engines by a new world."""
+    _load(Sandbox(root), labels=labels, contributors=contributors, seed=seed)
+
+
+@application.command()
+def status(root: Root = None) -> None:
+    """Show every engine; exit code 1 if one has ended by itself."""
+    found = Sandbox(root).status()
+    console = Console()
+    if console.is_terminal:
+        console.print(_table(found))
+    else:
+        for engine in found:
+            typer.echo("\t".join(_cells(engine)))
+    dead = [engine for engine in found if engine.state == "dead"]
+    for engine in dead:
+        typer.echo(f"\n{engine.name} ended by itself. The end of its log:\n{engine.log_tail}", err=True)
+    raise typer.Exit(1 if dead else 0)
+
+
+def _load(sandbox: Sandbox, *, labels: Path | None, contributors: int, seed: int) -> None:
+    bars: dict[str, TaskID] = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    try:
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+
+            def show(what: str, done: int, total: int) -> None:
+                if what not in bars:
+                    bars[what] = progress.add_task(what, total=total)
+                progress.update(bars[what], completed=done, total=total)
+
+            summary = load_into(sandbox, labels=labels, contributors=contributors, seed=seed, progress=show)
+    except (SandboxError, ValueError) as error:
+        _fail(error)
+    for store, counts in summary.counts.items():
+        typer.echo(f"{store:<12}" + ", ".join(f"{name} {number}" for name, number in counts.items()))
+    typer.echo(f"projects: {' '.join(summary.project_ids)}")
+
+
+def _print_ready(engine: Ready) -> None:
+    how = f"{engine.seconds:.1f} s" if engine.started else "was running"
+    typer.echo(f"{engine.name:<12}{engine.version:<18}port {engine.port:<7}{how}")
+
+
+def _table(found: list[Status]) -> Table:
+    table = Table("engine", "state", "version", "port", "pid", "memory")
+    for engine in found:
+        table.add_row(*_cells(engine))
+    return table
+
+
+def _cells(engine: Status) -> list[str]:
+    memory = "" if engine.memory_mb is None else f"{engine.memory_mb} MB"
+    return [engine.name, engine.state, engine.version, str(engine.port or ""), str(engine.pid or ""), memory]
+
+
+def _fail(problem: object) -> None:
+    typer.echo(str(problem), err=True)
+    raise typer.Exit(1)

