@@ -1,0 +1,112 @@
+"""Reads ClickHouse: one count a table, over the batch sent along as external tables.
+
+Holds: `read_clickhouse`.
+Add here: what is particular to ClickHouse in the reading.
+Keep out: the predicates (`sql.py`), values of persons in the text of a query: ClickHouse logs that.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from erasure.errors import StoreRefused, StoreUnavailable, safe_reason
+from erasure.inventory import Inventory
+from erasure.settings import Settings
+from expectations.readers.base import FieldReading, VerifiedBatch, judged_places, place
+from expectations.readers.sql import Dialect, count_statement, readings_of
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+    from clickhouse_connect.driver.external import ExternalData
+
+_CONNECT_SECONDS = 10
+_REMEDY = "check [clickhouse] in the configuration, and what its user may read"
+_BLANKS = r"[ \\t\\n\\r\\x0B\\x0C]+"
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+_DIALECT = Dialect(
+    ids="verified_ids",
+    emails="verified_emails",
+    quoted=_quoted,
+    text=lambda value: f"toString({value})",
+    # `lower` knows ASCII letters only; trimming other blanks than spaces takes a pattern.
+    normalised=lambda text: f"lower(replaceRegexpAll({text}, '^{_BLANKS}|{_BLANKS}$', ''))",
+    matches=lambda text, pattern: f"match({text}, '{pattern}')",
+)
+
+
+def read_clickhouse(settings: Settings, inventory: Inventory, batch: VerifiedBatch) -> list[FieldReading]:
+    """Every ruled field of every table."""
+    judged = set(judged_places(inventory, "clickhouse", batch))
+    sent = _external(batch)
+    readings: list[FieldReading] = []
+    with _client(settings) as client:
+        for item in inventory.of("clickhouse"):
+            fields = [field for field in item.ruled_fields if place(item.name, field.name) in judged]
+            if fields:
+                statement = count_statement(item, fields, inventory, _DIALECT)
+                with _errors(item.name):
+                    row = client.query(statement, external_data=sent).result_rows[0]
+                readings += readings_of(item, fields, row)
+    return readings
+
+
+def _external(batch: VerifiedBatch) -> "ExternalData":
+    from clickhouse_connect.driver.external import ExternalData
+
+    sent = ExternalData()
+    for name, column, values in (
+        ("verified_ids", "id", batch.contributor_ids),
+        ("verified_emails", "email", batch.emails),
+    ):
+        sent.add_file(
+            file_name=name, fmt="TabSeparated", structure=[f"{column} String"], data=_tab_separated(values)
+        )
+    return sent
+
+
+def _tab_separated(values: Iterable[str]) -> bytes:
+    escapes = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+    return "".join(f"{value.translate(escapes)}\n" for value in values).encode()
+
+
+@contextmanager
+def _client(settings: Settings) -> "Iterator[Client]":
+    import clickhouse_connect
+
+    with _errors():
+        client = clickhouse_connect.get_client(
+            host=settings.clickhouse.host,
+            port=settings.clickhouse.port,
+            username=settings.clickhouse.username,
+            password=settings.clickhouse.password.get_secret_value(),
+            connect_timeout=_CONNECT_SECONDS,
+            # Nothing here needs a session, and behind a balancer a session would not last.
+            autogenerate_session_id=False,
+        )
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@contextmanager
+def _errors(object_name: str | None = None) -> Iterator[None]:
+    from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+
+    try:
+        yield
+    except ClickHouseError as error:
+        # Before any table is asked for, whatever goes wrong is about getting in.
+        lost = object_name is None or isinstance(error, OperationalError)
+        kind = StoreUnavailable if lost else StoreRefused
+        raise kind(
+            store="clickhouse",
+            object_name=object_name,
+            what=f"could not be read ({safe_reason(error)})",
+            remedy=_REMEDY,
+        ) from None

@@ -1,0 +1,98 @@
+"""Reads S3: which keys of targets are still there: versions, delete markers, unfinished uploads.
+
+Holds: `read_s3`.
+Add here: another listing in which data of a person can stand.
+Keep out: key templates (`keys.py`), contents of objects.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from erasure.errors import StoreRefused, StoreUnavailable, safe_reason
+from erasure.inventory import Inventory, InventoryObject
+from erasure.settings import S3Settings, Settings
+from expectations.readers.base import RECORD, FieldReading, Tally, VerifiedBatch
+from expectations.readers.keys import PLACEHOLDER, KeyPattern
+
+# Up to here a listing a contributor costs less than one of everybody's keys.
+_LISTED_ALONE = 50
+_ENTRIES = ("Versions", "DeleteMarkers")
+_CLOSED_DOORS = frozenset(
+    {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "403"}
+)
+
+
+def read_s3(settings: Settings, inventory: Inventory, batch: VerifiedBatch) -> list[FieldReading]:
+    """Every key template; a record is a key, however many versions it has."""
+    bucket = settings.s3.bucket_name
+    readings = []
+    for item in inventory.of("s3"):
+        with _errors(item):
+            client = _client(settings.s3)
+            left = set(_keys(client, bucket, item, batch))
+        readings.append(Tally(survivors=len(left)).reading(item, RECORD, len(left)))
+    return readings
+
+
+def _client(settings: S3Settings) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    secret, token = settings.aws_secret_access_key, settings.aws_session_token
+    # A session of its own: the default one is shared with whoever else uses boto3 in this process.
+    return boto3.session.Session().client(
+        "s3",
+        aws_access_key_id=settings.aws_access_key_id,
+        aws_secret_access_key=secret.get_secret_value() if secret else None,
+        aws_session_token=token.get_secret_value() if token else None,
+        endpoint_url=settings.endpoint_url,
+        region_name=settings.region,
+        config=Config(
+            connect_timeout=10,
+            retries={"max_attempts": 3, "mode": "standard"},
+            # Servers other than Amazon's know no bucket by a host name.
+            s3={"addressing_style": "path" if settings.endpoint_url else "auto"},
+        ),
+    )
+
+
+def _keys(client: Any, bucket: str, item: InventoryObject, batch: VerifiedBatch) -> Iterator[str]:
+    pattern = KeyPattern(item.location, is_folder=item.location.endswith("/"))
+    ids = batch.contributor_ids
+    prefixes = [pattern.fixed_part]
+    if len(ids) <= _LISTED_ALONE:
+        prefixes = [item.location.replace(PLACEHOLDER, one) for one in sorted(ids)]
+    for prefix in prefixes:
+        for key in (*_versions(client, bucket, prefix), *_uploads(client, bucket, prefix)):
+            if pattern.owner(key) in ids:
+                yield key
+
+
+def _versions(client: Any, bucket: str, prefix: str) -> Iterator[str]:
+    for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
+        yield from (entry["Key"] for kind in _ENTRIES for entry in page.get(kind, ()))
+
+
+def _uploads(client: Any, bucket: str, prefix: str) -> Iterator[str]:
+    # Parts of an unfinished upload hold data and are in no listing of objects.
+    for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix):
+        yield from (upload["Key"] for upload in page.get("Uploads", ()))
+
+
+@contextmanager
+def _errors(item: InventoryObject) -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        code = error.response["Error"]["Code"] if isinstance(error, ClientError) else safe_reason(error)
+        lost = isinstance(error, BotoCoreError) or code in _CLOSED_DOORS
+        kind = StoreUnavailable if lost else StoreRefused
+        raise kind(
+            store=item.store,
+            object_name=item.name,
+            what=f"could not be listed ({code})",
+            remedy="check [s3] in the configuration, and what its keys may list",
+        ) from None

@@ -1,0 +1,114 @@
+"""The closed form in SQL, for PostgreSQL and ClickHouse: one count of survivors and masked values per table.
+
+Written otherwise than the macros that mask, on purpose: memberships instead of joins, one pattern instead of
+arithmetic on addresses. Values of persons never stand in the text: they are rows of two tables beside.
+Add here: a rule's masked form, where a SQL store can do that rule.
+Keep out: connections, and rules that are judged in Python (`free_text.py`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from erasure.errors import BadInput
+from erasure.inventory import Field, Inventory, InventoryObject
+from erasure.rules import MASK, Rule
+from expectations.readers.base import FieldReading
+
+_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_GROUP = "[1-9a-f][0-9a-f]{0,3}"
+# A /24 or /48 network as Python writes it, or the mask. A last group of 0 is part of the zeros behind it.
+TRUNCATED_IP = f"^(({_OCTET}[.]){{3}}0|(((0|{_GROUP}):){{0,2}}{_GROUP})?::|{MASK})$"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dialect:
+    """In what the two engines differ.
+
+    ids, emails: tables with one column each, `id` and `email`, that hold the batch.
+    """
+
+    ids: str
+    emails: str
+    quoted: Callable[[str], str]
+    text: Callable[[str], str]
+    normalised: Callable[[str], str]
+    matches: Callable[[str, str], str]
+
+
+def count_statement(
+    item: InventoryObject, fields: Sequence[Field], inventory: Inventory, dialect: Dialect
+) -> str:
+    """One pass over a table: records of targets, then survivors and masked values of each field."""
+    counts = ["count(*)"]
+    for field in fields:
+        value = f"r.{dialect.quoted(field.name)}"
+        masked = _masked(field.rule, value, item, dialect)
+        counts.append(f"count(*) filter (where {value} is not null and not ({masked}))")
+        counts.append(f"count(*) filter (where {masked})")
+    source = table(item, dialect)
+    return f"select {', '.join(counts)} from {source} r where {closed_form(item, inventory, dialect)}"
+
+
+def readings_of(item: InventoryObject, fields: Sequence[Field], row: Sequence[int]) -> list[FieldReading]:
+    """The readings in the one row that `count_statement` returns."""
+    records, *pairs = row
+    return [
+        FieldReading(
+            object=item.name,
+            field=field.name,
+            survivors=int(pairs[2 * position]),
+            masked=int(pairs[2 * position + 1]),
+            records=int(records),
+        )
+        for position, field in enumerate(fields)
+    ]
+
+
+def table(item: InventoryObject, dialect: Dialect) -> str:
+    """The table's full name."""
+    return f"{dialect.quoted(item.schema)}.{dialect.quoted(item.location)}"
+
+
+def parent_of(item: InventoryObject, inventory: Inventory) -> InventoryObject:
+    """The object that a record without an id of its own is reached through."""
+    via = item.subject.via
+    for other in inventory.registered(item.store):
+        if via is not None and other.name == via.table:
+            return other
+    raise BadInput(f"{item.store}: {item.name} is reached through a table that the inventory does not name.")
+
+
+def closed_form(item: InventoryObject, inventory: Inventory, dialect: Dialect, alias: str = "r") -> str:
+    """Whether a record is a target's: by id; by email where there is no id; masked; or its parent is."""
+    subject, ways = item.subject, []
+    owner = f"{alias}.{dialect.quoted(subject.contributor_id)}" if subject.contributor_id else None
+    if owner:
+        ways.append(f"lower({dialect.text(owner)}) in (select id from {dialect.ids})")
+    if subject.email:
+        email = dialect.text(f"{alias}.{dialect.quoted(subject.email)}")
+        known = f"{dialect.normalised(email)} in (select email from {dialect.emails})"
+        ways.append(f"({owner} is null and {known})" if owner else known)
+        ways.append(f"{email} = '{MASK}'")
+        ways.append(f"substring({email}, 1, {len(MASK) + 1}) = '{MASK}-'")
+    if subject.via:
+        parent = parent_of(item, inventory)
+        above = f"{alias}p"
+        inner = closed_form(parent, inventory, dialect, above)
+        column = f"{above}.{dialect.quoted(subject.via.parent_column)}"
+        members = f"select {column} from {table(parent, dialect)} {above} where {inner}"
+        ways.append(f"{alias}.{dialect.quoted(subject.via.column)} in ({members})")
+    return f"({' or '.join(ways)})"
+
+
+def _masked(rule: Rule, value: str, item: InventoryObject, dialect: Dialect) -> str:
+    text = dialect.text(value)
+    owner = dialect.text(f"r.{dialect.quoted(item.subject.contributor_id or '')}")
+    forms: Mapping[Rule, str] = {
+        Rule.CONSTANT: f"{text} = '{MASK}'",
+        Rule.UNIQUE: f"{text} = concat('{MASK}-', {owner})",
+        Rule.CLEAR: f"{value} is null",
+        Rule.TRUNCATE_IP: dialect.matches(text, TRUNCATED_IP),
+        # The year stays, whatever it is.
+        Rule.COARSEN_DATE: f"substring({text}, 5) = '-01-01'",
+    }
+    return forms[rule]
