@@ -71,7 +71,7 @@ def write_index(settings: Settings, reports_dir: Path) -> Path:
 
 def _row(settings: Settings, batch: Batch, reports_dir: Path) -> str:
     lines = "<br>".join(escape(line) for line in summary_lines(settings, batch)) if batch.executed_at else ""
-    docs = f"{batch.batch_id}/index.html"
+    docs = f"{batch.batch_id}/data_docs/index.html"
     link = f'<a href="{docs}">Data Docs</a>' if (reports_dir / docs).exists() else "none yet"
     due = batch.due_at.isoformat(timespec="minutes") if batch.due_at else ""
     cells = [

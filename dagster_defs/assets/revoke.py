@@ -5,7 +5,8 @@ Keep out: the calls of the job API (`erasure.job_api`) and what they prove (`era
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 
 import dagster as dg
@@ -16,10 +17,19 @@ from dagster_defs.partitions import batches
 from dagster_defs.resources import Platform, redis_store
 from erasure.access import control_of, revoke_status
 from erasure.counts import Count
-from erasure.errors import Inconclusive
+from erasure.errors import ErasureError, Inconclusive
+from erasure.job_api import JobApi
 from erasure.ledger import batches as ledger
 from erasure.ledger import steps
-from erasure.lockout import NOT_CONFIGURED, LockoutProof, ProofState, capture, prove_lockout
+from erasure.lockout import (
+    NOT_CONFIGURED,
+    CapturedAccess,
+    LockoutProof,
+    ProofState,
+    capture,
+    prove_lockout,
+)
+from erasure.settings import Settings
 
 ACCESS = dg.AssetKey(["revoke", "access"])
 SESSIONS = "sessions"
@@ -40,8 +50,8 @@ def access(context: dg.AssetExecutionContext, platform: Platform) -> dg.Material
         ledger.keep_access_proof(platform.settings(), batch_id=work.targets.batch_id, proof=asdict(proof))
         if proof.state is ProofState.INCONCLUSIVE:
             raise Inconclusive(
-                f"It could not be proven that access has ended: {proof.reason}. Nothing was masked. Check [api] job_url "
-                "and its secret, then resume."
+                f"It could not be proven that access has ended: {proof.reason}. Nothing was masked. "
+                "Check [api] job_url and its secret, then resume."
             )
     return dg.MaterializeResult(
         metadata={
@@ -56,18 +66,54 @@ def access(context: dg.AssetExecutionContext, platform: Platform) -> dg.Material
 def _revoke(
     context: dg.AssetExecutionContext, platform: Platform, work: Work
 ) -> tuple[int, int, LockoutProof]:
-    settings, inventory, targets = platform.settings(), platform.inventory(), work.targets
-    contributors, batch_id = inventory.contributors, targets.batch_id
-    store = redis_store(settings, inventory)
+    settings, targets = platform.settings(), work.targets
+    store = redis_store(settings, platform.inventory())
     # Counted before the proof logs anybody in: its own sessions are no one's.
     pending = store.count_sessions(targets)
-    steps.begin(settings, batch_id=batch_id, store="redis", stage="revoke", counts={SESSIONS: pending})
-    api = platform.job_api()
-    sample = _sample(sorted(targets.contributor_ids), seed=batch_id, size=settings.api.sample_size)
+    _begin(settings, targets.batch_id, "redis", SESSIONS, pending)
+    with _captured_access(platform, work) as (api, captured):
+        changed = _end_status(platform, work)
+        work.check()
+        done = store.end_sessions(targets, log_progress(context, "redis"))
+        ended = max(done.records - len(captured.tokens), 0)
+        _finish(settings, targets.batch_id, "redis", SESSIONS, Count(records=ended))
+        proof = prove_lockout(api, captured) if api else NOT_CONFIGURED
+    return changed, ended, proof
+
+
+@contextmanager
+def _captured_access(platform: Platform, work: Work) -> Iterator[tuple[JobApi | None, CapturedAccess]]:
+    """Sessions of a sample from before revoking; ended here where revoking fails, so that none is left behind."""
+    settings, contributors, batch_id = (
+        platform.settings(),
+        platform.inventory().contributors,
+        work.targets.batch_id,
+    )
     control = control_of(settings, batch_id=batch_id, contributors=contributors)
-    captured = capture(api, sample, control) if api else None
-    people = {contributors.name: Count(records=len(targets.contributor_ids))}
-    steps.begin(settings, batch_id=batch_id, store="postgres", stage="revoke", counts=people)
+    sample = _sample(sorted(work.targets.contributor_ids), seed=batch_id, size=settings.api.sample_size)
+    api = platform.job_api()
+    if api is None:
+        yield None, CapturedAccess(contributor_ids=tuple(sample), control_id=control)
+        return
+    with api:
+        captured = capture(api, sample, control)
+        try:
+            yield api, captured
+        except ErasureError:
+            for token in captured.tokens:
+                api.logout(token)
+            raise
+
+
+def _end_status(platform: Platform, work: Work) -> int:
+    settings, contributors, batch_id = (
+        platform.settings(),
+        platform.inventory().contributors,
+        work.targets.batch_id,
+    )
+    _begin(
+        settings, batch_id, "postgres", contributors.name, Count(records=len(work.targets.contributor_ids))
+    )
     changed = revoke_status(
         settings,
         batch_id=batch_id,
@@ -75,20 +121,16 @@ def _revoke(
         queries=platform.dbt().target_queries(batch_id),
         fence=work.lease.fence,
     )
-    counts = {contributors.name: Count(records=changed)}
-    steps.finish(settings, batch_id=batch_id, store="postgres", stage="revoke", counts=counts)
-    work.check()
-    done = store.end_sessions(targets, log_progress(context, "redis"))
-    ended = done.records - (len(captured.tokens) if captured else 0)
-    steps.finish(
-        settings,
-        batch_id=batch_id,
-        store="redis",
-        stage="revoke",
-        counts={SESSIONS: Count(records=max(ended, 0))},
-    )
-    proof = prove_lockout(api, captured) if api and captured else NOT_CONFIGURED
-    return changed, max(ended, 0), proof
+    _finish(settings, batch_id, "postgres", contributors.name, Count(records=changed))
+    return changed
+
+
+def _begin(settings: Settings, batch_id: str, store: str, name: str, count: Count) -> None:
+    steps.begin(settings, batch_id=batch_id, store=store, stage="revoke", counts={name: count})
+
+
+def _finish(settings: Settings, batch_id: str, store: str, name: str, count: Count) -> None:
+    steps.finish(settings, batch_id=batch_id, store=store, stage="revoke", counts={name: count})
 
 
 def _sample(contributor_ids: Sequence[str], *, seed: str, size: int) -> list[str]:

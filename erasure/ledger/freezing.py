@@ -126,7 +126,8 @@ def targets_digest(settings: Settings, *, batch_id: str) -> str:
             "select encode(sha256(convert_to(batch_id || string_agg("
             "concat_ws('|', contributor_id, person_id, kind, value, reason), chr(10)"
             " order by contributor_id, kind, value), 'UTF8')), 'hex') as digest"
-            " from erasure.targets where batch_id = %s and kind in ('contributor', 'excluded', 'email', 'name', 'phone')"
+            " from erasure.targets"
+            " where batch_id = %s and kind in ('contributor', 'excluded', 'email', 'name', 'phone')"
             " group by batch_id",
             (batch_id,),
         ).fetchone()

@@ -1,0 +1,78 @@
+"""The indices behind a pattern, and the fields that their mappings speak of.
+
+Add here: a question about an index that needs its mapping or settings.
+Keep out: documents (`store.py`), and changing anything.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from opensearchpy import OpenSearch, exceptions
+
+# Engines refuse a request line over 4,096 bytes, and a scroll over more than 500 shards of a node.
+_NAMES_LENGTH = 3_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Indices:
+    """Concrete names behind a pattern: so no filtered alias, hidden or closed index hides a document."""
+
+    open: tuple[str, ...]
+    closed: tuple[str, ...]
+
+
+def indices_behind(client: OpenSearch, pattern: str) -> Indices:
+    """Resolves a pattern, an alias or a data stream; finds nothing where nothing matches."""
+    try:
+        found = client.indices.resolve_index(name=pattern, params={"expand_wildcards": "all"})
+    except exceptions.NotFoundError:
+        return Indices(open=(), closed=())
+    direct = {entry["name"]: entry["attributes"] for entry in found["indices"]}
+    behind = {name for alias in found["aliases"] for name in alias["indices"]}
+    behind |= {name for stream in found["data_streams"] for name in stream["backing_indices"]}
+    for group in in_groups(behind - set(direct)):
+        answer = client.indices.resolve_index(name=group, params={"expand_wildcards": "all"})
+        direct |= {entry["name"]: entry["attributes"] for entry in answer["indices"]}
+    return Indices(
+        open=tuple(sorted(name for name, attributes in direct.items() if "closed" not in attributes)),
+        closed=tuple(sorted(name for name, attributes in direct.items() if "closed" in attributes)),
+    )
+
+
+def in_groups(names: Iterable[str]) -> Iterator[str]:
+    """Names joined by commas, as many in a request as its line can hold."""
+    group: list[str] = []
+    for name in sorted(names):
+        if group and sum(len(each) + 1 for each in group) + len(name) > _NAMES_LENGTH:
+            yield ",".join(group)
+            group = []
+        group.append(name)
+    if group:
+        yield ",".join(group)
+
+
+def mappings_of(client: OpenSearch, names: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """Index -> its mapping."""
+    answers = [client.indices.get_mapping(index=group) for group in in_groups(names)]
+    return {name: entry["mappings"] for answer in answers for name, entry in answer.items()}
+
+
+def leaf_fields(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Paths that hold values, as the mapping spells them; an object that is stored unseen counts as one."""
+    for name, field in (mapping.get("properties") or {}).items():
+        path = f"{prefix}{name}"
+        kind = field.get("type", "object")
+        if kind == "alias":
+            continue
+        unseen = field.get("enabled") is False or str(field.get("dynamic", "")).lower() == "false"
+        if kind not in ("object", "nested") or (unseen and not field.get("properties")):
+            yield path
+        yield from leaf_fields(field, prefix=f"{path}.")
+
+
+def keeps_whole_source(mapping: Mapping[str, Any]) -> bool:
+    """Whether `_source` holds everything: an update would drop from the index what it does not hold."""
+    source = mapping.get("_source") or {}
+    parts = source.get("excludes") or source.get("includes")
+    return source.get("enabled", True) is not False and not parts

@@ -1,0 +1,115 @@
+"""Running an `_update_by_query` as a task of the engine, and judging how it ended.
+
+Waiting for the answer instead is no way: OpenSearch 3 collects response headers until the client fails on
+them, and the client then sends the request again.
+Add here: what else tells a task that did its work from one that looks like it.
+Keep out: what the task does (`script.py`).
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from opensearchpy import OpenSearch, exceptions
+
+from erasure.errors import Incomplete
+from erasure.stores.search.failures import STORE, refusal
+
+_FIRST_WAIT = 0.05
+_LONGEST_WAIT = 1.0
+_CONFLICT = "version_conflict_engine_exception"
+# Without these paths every answer would repeat the task's description, and with it all ids.
+_OUTCOME = "completed,error.type,error.caused_by.type,response,task.status.updated"
+_CHILDREN = "nodes.*.tasks.*.status.updated"
+
+
+def update_by_query(
+    client: OpenSearch,
+    indices: str,
+    body: Mapping[str, Any],
+    *,
+    object_name: str,
+    updated: Callable[[int], None],
+) -> int:
+    """Starts the task, tells how many documents it has updated, and judges its end."""
+    started = client.update_by_query(
+        index=indices,
+        body=body,
+        params={
+            "wait_for_completion": "false",
+            "conflicts": "abort",
+            "slices": "auto",
+            "expand_wildcards": "open,hidden",
+            "ignore_unavailable": "false",
+            "allow_no_indices": "false",
+        },
+    )
+    return judge(_ended(client, str(started["task"]), object_name, updated), object_name=object_name)
+
+
+def _ended(
+    client: OpenSearch, task: str, object_name: str, updated: Callable[[int], None]
+) -> Mapping[str, Any]:
+    wait = _FIRST_WAIT
+    while True:
+        try:
+            answer: Mapping[str, Any] = client.tasks.get(task_id=task, params={"filter_path": _OUTCOME})
+        except exceptions.NotFoundError:
+            raise Incomplete(
+                store=STORE,
+                object_name=object_name,
+                what="the server has lost the masking task, probably by a restart",
+                remedy="resume",
+            ) from None
+        if answer.get("completed"):
+            return answer
+        updated(_updated_so_far(client, task, answer))
+        time.sleep(wait)
+        wait = min(2 * wait, _LONGEST_WAIT)
+
+
+def _updated_so_far(client: OpenSearch, task: str, answer: Mapping[str, Any]) -> int:
+    # A task cut into slices shows nothing itself; its children do.
+    params = {"parent_task_id": task, "detailed": "true", "filter_path": _CHILDREN}
+    children = client.tasks.list(params=params)
+    slices = [child for node in (children.get("nodes") or {}).values() for child in node["tasks"].values()]
+    own = answer.get("task", {}).get("status", {}).get("updated", 0)
+    return int(own) + sum(int(child["status"]["updated"]) for child in slices)
+
+
+def judge(answer: Mapping[str, Any], *, object_name: str) -> int:
+    """How many documents were updated, where everything says that the task did what it could.
+
+    A failed task answers with 200, a cancelled one has no failures. A conflict with another writer ends the
+    task early and is no error here: only a fresh count can tell what is left.
+    """
+    if error := answer.get("error"):
+        caused = error.get("caused_by") or {}
+        raise refusal(str(error.get("type") or caused.get("type") or ""), index=None, object_name=object_name)
+    response = answer.get("response") or {}
+    failures = [failure for failure in response.get("failures") or () if _kind(failure) != _CONFLICT]
+    if failures:
+        first = failures[0]
+        raise refusal(
+            _kind(first), index=first.get("index"), object_name=object_name, status=first.get("status")
+        )
+    if response.get("canceled"):
+        raise Incomplete(
+            store=STORE, object_name=object_name, what="somebody cancelled the masking task", remedy="resume"
+        )
+    done = int(response.get("updated", 0)) + int(response.get("noops", 0))
+    conflicts = bool(response.get("version_conflicts")) or bool(response.get("failures"))
+    if not conflicts and done != response.get("total"):
+        raise Incomplete(
+            store=STORE,
+            object_name=object_name,
+            what=f"the masking task looked at {done} of {response.get('total')} documents",
+            remedy="resume",
+        )
+    return int(response.get("updated", 0))
+
+
+def _kind(failure: Mapping[str, Any]) -> str:
+    # Failures of documents have a cause, failures of shards a reason.
+    cause = failure.get("cause") or failure.get("reason")
+    return str(cause.get("type") or "") if isinstance(cause, Mapping) else ""
