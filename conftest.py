@@ -4,4 +4,4 @@ Add here: a plugin of fixtures.
 Keep out: fixtures themselves; they have modules of their own under `tests/`.
 """
 
-pytest_plugins = ("tests.sandbox_fixtures",)
+pytest_plugins = ("tests.sandbox_fixtures", "tests.flow_fixtures")

@@ -148,7 +148,15 @@ def test_files_with_secrets_are_readable_by_their_owner_only(sandbox: Sandbox) -
 def test_config_ini_has_what_the_product_reads(sandbox: Sandbox) -> None:
     config = sandbox.config
     ini = read_ini(sandbox.paths.config)
-    assert set(ini) - {"DEFAULT"} == {"database", "redis", "elasticsearch", "s3", "clickhouse", "api", "erasure"}
+    assert set(ini) - {"DEFAULT"} == {
+        "database",
+        "redis",
+        "elasticsearch",
+        "s3",
+        "clickhouse",
+        "api",
+        "erasure",
+    }
     assert (ini["database"]["username"], ini["database"]["database"]) == ("kepler", "kepler_dev")
     assert ini["database"]["port"] == str(config.postgres_port)
     assert ini["redis"]["db"] == "0"

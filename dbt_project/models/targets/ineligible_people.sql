@@ -38,11 +38,11 @@ erased as (
 
 reasons as (
 
-    select contributor_id, reason from holds
+    select * from holds
     union
-    select contributor_id, reason from open_batches
+    select * from open_batches
     union
-    select contributor_id, reason from erased
+    select * from erased
 
 ),
 

@@ -8,7 +8,7 @@ contributors as (
 
 -- A merged account may have been merged again: follow it to the account that was merged into none.
 -- UNION without ALL ends where accounts are merged in a circle.
-merges as (
+merge_steps as (
 
     select
         contributor_id,
@@ -19,24 +19,24 @@ merges as (
     union
 
     select
-        merges.contributor_id,
+        merge_steps.contributor_id,
         contributors.merged_into
-    from merges
-    inner join contributors on merges.merged_into = contributors.contributor_id
+    from merge_steps
+    inner join contributors on merge_steps.merged_into = contributors.contributor_id
     where contributors.merged_into is not null
 
 ),
 
 -- Of all accounts that one was merged into, the last is the person: it was merged no further.
-last_merges as (
+persons as (
 
     select
-        merges.contributor_id,
-        min(cast(merges.merged_into as text)) filter (where contributors.merged_into is null) as root_id,
-        min(cast(merges.merged_into as text)) as any_id
-    from merges
-    inner join contributors on merges.merged_into = contributors.contributor_id
-    group by merges.contributor_id
+        merge_steps.contributor_id,
+        min(case when contributors.merged_into is null then cast(merge_steps.merged_into as text) end) as root_id,
+        min(cast(merge_steps.merged_into as text)) as any_id
+    from merge_steps
+    inner join contributors on merge_steps.merged_into = contributors.contributor_id
+    group by merge_steps.contributor_id
 
 ),
 
@@ -45,10 +45,10 @@ final as (
     select
         contributors.contributor_id,
         coalesce(
-            cast(coalesce(last_merges.root_id, last_merges.any_id) as uuid), contributors.contributor_id
+            cast(coalesce(persons.root_id, persons.any_id) as uuid), contributors.contributor_id
         ) as person_id
     from contributors
-    left join last_merges on contributors.contributor_id = last_merges.contributor_id
+    left join persons on contributors.contributor_id = persons.contributor_id
 
 )
 

@@ -14,13 +14,35 @@ aliases as (
 
 needles as (
 
-    select contributor_id, 'email' as kind, {{ normalised_email('email') }} as value from contributors
+    select
+        contributor_id,
+        'email' as kind,
+        {{ normalised_email('email') }} as value
+    from contributors
+
     union
-    select contributor_id, 'email' as kind, {{ normalised_email('email') }} as value from aliases
+
+    select
+        contributor_id,
+        'email' as kind,
+        {{ normalised_email('email') }} as value
+    from aliases
+
     union
-    select contributor_id, 'name' as kind, btrim(full_name) as value from contributors
+
+    select
+        contributor_id,
+        'name' as kind,
+        btrim(full_name) as value
+    from contributors
+
     union
-    select contributor_id, 'phone' as kind, btrim(phone) as value from contributors
+
+    select
+        contributor_id,
+        'phone' as kind,
+        btrim(phone) as value
+    from contributors
 
 ),
 

@@ -1,0 +1,70 @@
+# Everything a user or developer runs. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+export CONTRIBUTOR_DELETION_VAR ?= $(CURDIR)/var
+export CONTRIBUTOR_DELETION_DAGSTER ?= $(CONTRIBUTOR_DELETION_VAR)/dagster
+export DAGSTER_HOME ?= $(CURDIR)
+LABELS ?=
+CONTRIBUTORS ?= 300
+load_options = $(if $(LABELS),--labels "$(LABELS)",--contributors $(CONTRIBUTORS))
+
+.PHONY: help setup demo test lint format up down status ui lock
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+# uv is one of the locked packages: pip installs it, with its hash checked, and it installs the rest.
+.venv/uv-ready: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is needed; name it by PYTHON=python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@mkdir -p var
+	@awk '/^[a-z]/ {wanted = /^uv==/} wanted' requirements.txt > var/requirements-uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r var/requirements-uv.txt
+	@touch $@
+
+.venv/ready: .venv/uv-ready pyproject.toml
+	@echo "Installing the locked packages into .venv"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m dagster_defs.prepare
+	@touch $@
+
+setup: .venv/ready ## Install the locked packages into .venv and parse the dbt project
+
+demo: setup ## Run the main job end to end on five real engines (LABELS=FILE for real judgments)
+	@$(BIN)/python -m sandbox.demo $(load_options)
+
+test: setup ## Run every test
+	@$(BIN)/python -m pytest
+
+lint: setup ## Check style, types, import directions, SQL and the Dagster definitions
+	@$(BIN)/pre-commit run --all-files
+	@mkdir -p $(CONTRIBUTOR_DELETION_DAGSTER)
+	@$(BIN)/dagster definitions validate --log-level warning
+
+format: setup ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+up: setup ## Start the engines, load a world (LABELS=FILE or CONTRIBUTORS=N) and leave them running
+	@$(BIN)/python -m sandbox up $(load_options)
+	@echo 'export CONTRIBUTOR_DELETION_CONFIG="$(CURDIR)/var/sandbox/config.ini"  # then: .venv/bin/contributor-deletion check'
+
+down: setup ## Stop the engines
+	@$(BIN)/python -m sandbox down
+
+status: setup ## Show the engines: version, port, process, memory
+	@$(BIN)/python -m sandbox status
+
+ui: setup ## Open the Dagster UI on the engines of `make up`
+	@mkdir -p $(CONTRIBUTOR_DELETION_DAGSTER)
+	@CONTRIBUTOR_DELETION_CONFIG="$${CONTRIBUTOR_DELETION_CONFIG:-$(CURDIR)/var/sandbox/config.ini}" $(BIN)/dagster dev
+
+lock: .venv/uv-ready ## Resolve pyproject.toml into requirements.txt
+	@$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --all-extras --python-version 3.11 \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+		--output-file requirements.txt pyproject.toml
