@@ -4,6 +4,7 @@ Add here: a store's line in `_BUILDERS`, or another thing that assets need to re
 Keep out: values in a resource's configuration (the UI shows them); they are read from the settings when a run starts.
 """
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -80,7 +81,9 @@ def _clickhouse(settings: Settings, inventory: Inventory, fence: int) -> Store:
 def _search(settings: Settings, inventory: Inventory, fence: int) -> Store:
     from opensearchpy import OpenSearch
 
-    client = OpenSearch(settings.elasticsearch.url, timeout=60, max_retries=0)
+    # At DEBUG the client logs bodies of requests: ids, and emails where a record has no id.
+    logging.getLogger("opensearch").setLevel(logging.WARNING)
+    client = OpenSearch(settings.elasticsearch.url, timeout=60, max_retries=0, http_compress=True)
     return SearchStore(client, inventory.of("elasticsearch"))
 
 

@@ -9,6 +9,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 
 MASK = "DELETED_USER"
@@ -94,7 +95,10 @@ def _truncate_ip(value: str) -> str:
 
 
 def _coarsen_date(value: str) -> str:
-    return f"{value[:4]}-01-01"
+    try:
+        return date.fromisoformat(value).replace(month=1, day=1).isoformat()
+    except ValueError:
+        return MASK
 
 
 def _scrub(value: str, person: Person) -> str:

@@ -129,11 +129,15 @@ def start(settings: Settings, *, batch_id: str, reviewed: bool, undo_days: int) 
 
 
 def fail(settings: Settings, *, batch_id: str) -> None:
-    """The run has ended before the batch was done; `resume` goes on from here."""
+    """The run has ended before the batch was done; `resume` goes on from here.
+
+    Nothing happens while somebody holds the lease: another run has taken over by then.
+    """
     with connect(settings.database) as connection:
         connection.execute(
-            "update erasure.batches set state = 'failed' where batch_id = %s and state = 'executing'",
-            (batch_id,),
+            "update erasure.batches set state = 'failed' where batch_id = %(batch)s and state = 'executing'"
+            " and not exists (select 1 from erasure.lease where batch_id = %(batch)s and released_at is null)",
+            {"batch": batch_id},
         )
 
 
