@@ -23,7 +23,8 @@ PLACEHOLDER = "{contributor_id}"
 # Up to here a listing a contributor costs less than reading through everybody's keys.
 LISTED_ALONE = 200
 _THREADS = 8
-# What one DeleteObjects call takes.
+# What one page of a listing holds, and one DeleteObjects call takes.
+LISTED_AT_ONCE = 1_000
 DELETED_AT_ONCE = 1_000
 # Error codes of S3 -> the keys of [s3] to look at. A HEAD has no body, hence the bare status codes.
 _KEYS_BY_CODE = {
@@ -177,43 +178,47 @@ class S3Store:
         raise Incomplete(store=self.name, object_name=name, what=what, remedy=remedy)
 
     def _versions(self, name: str, targets: TargetSet) -> list[_Version]:
-        def listed(prefix: str) -> Iterator[_Version]:
-            pages = self._client.get_paginator("list_object_versions").paginate(
-                Bucket=self._bucket, Prefix=prefix
-            )
-            for page in pages:
-                for entry in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
-                    yield _Version(key=entry["Key"], version_id=entry["VersionId"])
+        def listed(page: Mapping[str, Any]) -> Iterator[_Version]:
+            for entry in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
+                yield _Version(key=entry["Key"], version_id=entry["VersionId"])
 
-        return self._owned(name, targets, listed)
+        return self._owned(name, targets, "list_object_versions", listed)
 
     def _uploads(self, name: str, targets: TargetSet) -> list[_Upload]:
-        def listed(prefix: str) -> Iterator[_Upload]:
-            pages = self._client.get_paginator("list_multipart_uploads").paginate(
-                Bucket=self._bucket, Prefix=prefix
-            )
-            for page in pages:
-                for entry in page.get("Uploads", []):
-                    yield _Upload(key=entry["Key"], upload_id=entry["UploadId"])
+        def listed(page: Mapping[str, Any]) -> Iterator[_Upload]:
+            for entry in page.get("Uploads", []):
+                yield _Upload(key=entry["Key"], upload_id=entry["UploadId"])
 
-        return self._owned(name, targets, listed)
+        return self._owned(name, targets, "list_multipart_uploads", listed)
 
     def _owned(
-        self, name: str, targets: TargetSet, listed: Callable[[str], Iterable[_Entry]]
+        self,
+        name: str,
+        targets: TargetSet,
+        listing: str,
+        listed: Callable[[Mapping[str, Any]], Iterable[_Entry]],
     ) -> list[_Entry]:
         """What is the targets', sorted. A set: some servers repeat entries at the border of two pages."""
-        template = self._templates[name]
-        prefixes = [template.prefix(contributor_id) for contributor_id in sorted(targets.contributor_ids)]
-        if len(prefixes) > LISTED_ALONE:
-            prefixes = [template.fixed]
+        template, ids = self._templates[name], targets.contributor_ids
+        prefixes = [template.prefix(contributor_id) for contributor_id in sorted(ids)]
 
-        def kept(prefix: str) -> set[_Entry]:
-            ids = targets.contributor_ids
+        def pages(prefix: str) -> Iterator[Mapping[str, Any]]:
+            yield from self._client.get_paginator(listing).paginate(
+                Bucket=self._bucket, Prefix=prefix, PaginationConfig={"PageSize": LISTED_AT_ONCE}
+            )
+
+        def kept(found: Iterable[Mapping[str, Any]]) -> set[_Entry]:
             with self._errors(name):
-                return {entry for entry in listed(prefix) if template.owner(entry.key) in ids}
+                return {entry for page in found for entry in listed(page) if template.owner(entry.key) in ids}
 
+        # One page of everybody's keys is often all there is, and then the one request that is needed.
+        shared = pages(template.fixed)
+        with self._errors(name):
+            first = next(shared)
+        if not first.get("IsTruncated") or len(ids) > LISTED_ALONE:
+            return sorted(kept([first]) | kept(shared))
         with ThreadPoolExecutor(max_workers=_THREADS) as pool:
-            return sorted(set().union(*pool.map(kept, prefixes)))
+            return sorted(set().union(*pool.map(lambda prefix: kept(pages(prefix)), prefixes)))
 
     @contextmanager
     def _errors(self, object_name: str | None = None) -> Iterator[None]:

@@ -156,17 +156,18 @@ def test_masking_a_second_time_changes_nothing(client: Any) -> None:
     assert everything(client, bucket) == before != []
 
 
-def test_many_targets_are_found_in_one_listing_with_the_same_result(
-    client: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("listed_alone", [3, 200])
+@pytest.mark.parametrize("page", [2, 1_000])
+def test_one_listing_or_one_a_contributor_finds_the_same(
+    client: Any, monkeypatch: pytest.MonkeyPatch, listed_alone: int, page: int
 ) -> None:
+    monkeypatch.setattr(s3_module, "LISTED_ALONE", listed_alone)
+    monkeypatch.setattr(s3_module, "LISTED_AT_ONCE", page)
     bucket = new_bucket(client)
     put(client, bucket, *(f"contributors/u{number}/profile.json" for number in range(12)))
     store, some = store_on(client, bucket), targets("u1", "u2", "u3", "nobody")
-    each_alone = store.count(some)
-    monkeypatch.setattr(s3_module, "LISTED_ALONE", 3)
 
-    assert store.count(some) == store.mask(some, no_progress) == each_alone
-    assert each_alone == {OBJECT: Count(records=3, elements=3)}
+    assert store.count(some) == store.mask(some, no_progress) == {OBJECT: Count(records=3, elements=3)}
     left = {key.split("/")[1] for key, _ in everything(client, bucket)}
     assert left == {f"u{number}" for number in range(12)} - {"u1", "u2", "u3"}
 

@@ -109,7 +109,7 @@ def test_a_csv_of_ours_is_for_its_owner_alone_and_replaces_none(tmp_path: Path) 
     write_csv(path, [(A, "ann@example.com")])
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     with path.open() as file:
-        assert list(csv.reader(file))[0] == ["contributor_id", "email_address"]
+        assert next(csv.reader(file)) == ["contributor_id", "email_address"]
     with pytest.raises(FileExistsError):
         write_csv(path, [])
 
