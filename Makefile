@@ -9,8 +9,8 @@ export CONTRIBUTOR_DELETION_VAR ?= $(CURDIR)/var
 export CONTRIBUTOR_DELETION_DAGSTER ?= $(CONTRIBUTOR_DELETION_VAR)/dagster
 export DAGSTER_HOME ?= $(CURDIR)
 LABELS ?=
-CONTRIBUTORS ?= 300
-load_options = $(if $(LABELS),--labels "$(LABELS)",--contributors $(CONTRIBUTORS))
+CONTRIBUTORS ?=
+load_options = $(if $(LABELS),--labels "$(LABELS)",$(if $(CONTRIBUTORS),--contributors $(CONTRIBUTORS),$(1)))
 
 .PHONY: help setup demo test lint format up down status ui lock
 
@@ -36,7 +36,7 @@ help: ## List the targets
 setup: .venv/ready ## Install the locked packages into .venv and parse the dbt project
 
 demo: setup ## Run the main job end to end on five real engines (LABELS=FILE for real judgments)
-	@$(BIN)/python -m sandbox.demo $(load_options)
+	@$(BIN)/python -m sandbox.demo $(call load_options)
 
 test: setup ## Run every test
 	@$(BIN)/python -m pytest
@@ -51,7 +51,7 @@ format: setup ## Format the code
 	@$(BIN)/ruff check --fix .
 
 up: setup ## Start the engines, load a world (LABELS=FILE or CONTRIBUTORS=N) and leave them running
-	@$(BIN)/python -m sandbox up $(load_options)
+	@$(BIN)/python -m sandbox up $(call load_options,--load)
 	@echo 'export CONTRIBUTOR_DELETION_CONFIG="$(CURDIR)/var/sandbox/config.ini"  # then: .venv/bin/contributor-deletion check'
 
 down: setup ## Stop the engines

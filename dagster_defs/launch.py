@@ -64,6 +64,7 @@ def launch(
     batch_id: str,
     config: Mapping[str, Mapping[str, Any]],
     on_step: OnStep,
+    tags: Mapping[str, str] | None = None,
 ) -> Outcome:
     """Runs a job for a batch in this process and returns how it ended; `config` is by step (op) name."""
     from dagster._core.execution.api import execute_run_iterator
@@ -77,7 +78,7 @@ def launch(
             **QUIET,
             "ops": {step: {"config": dict(values)} for step, values in config.items()},
         },
-        tags={"dagster/partition": batch_id, "batch": batch_id},
+        tags={"dagster/partition": batch_id, "batch": batch_id, **(tags or {})},
     )
     seconds: dict[str, float] = {}
     failed: list[StepError] = []

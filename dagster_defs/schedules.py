@@ -8,8 +8,9 @@ import dagster as dg
 
 from dagster_defs.assets.common import safe_errors
 from dagster_defs.resources import Platform
-from erasure import report
+from erasure import expiry, report
 from erasure.ledger import batches as ledger
+from erasure.settings import var_dir
 
 
 @dg.op(description="Lapsed plans and batches whose undo window has ended lose their needles.")
@@ -18,7 +19,7 @@ def end_undo_windows(context: dg.OpExecutionContext, platform: Platform) -> None
     with safe_errors():
         settings = platform.settings()
         lapsed = ledger.lapse_old_plans(settings)
-        expired = ledger.expire_due(settings)
+        expired = expiry.expire(settings, var_dir())
         report.write_index(settings, platform.reports_dir())
     context.log.info(f"{len(expired)} batches expired, {lapsed} plans lapsed")
 

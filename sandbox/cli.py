@@ -41,12 +41,12 @@ Seed = Annotated[int, typer.Option(help="Another seed makes another world.")]
 @application.command()
 def up(
     root: Root = None,
-    load: Annotated[bool, typer.Option("--load", help="Load a world once the engines are up.")] = False,
+    load: Annotated[bool, typer.Option("--load", help="Load a world unless there is one.")] = False,
     labels: Labels = None,
     contributors: Annotated[int | None, typer.Option(help="Load a world of this size.", min=1)] = None,
     seed: Seed = 1,
 ) -> None:
-    """Start the engines that are not running; --load, --labels or --contributors load a world as well."""
+    """Start the engines that are not running; --labels or --contributors replace the world in them."""
     sandbox = Sandbox(root)
     try:
         ready = sandbox.up(on_ready=_print_ready)
@@ -54,9 +54,11 @@ def up(
         _fail(error)
     except KeyboardInterrupt:
         _fail("interrupted; `python -m sandbox down` stops what was started")
-    if load or labels is not None or contributors is not None:
+    emptied = any(engine.name == "s3" and engine.started for engine in ready)
+    missing = load and (sandbox.config.job_id is None or emptied)
+    if missing or labels is not None or contributors is not None:
         _load(sandbox, labels=labels, contributors=contributors or DEFAULT_CONTRIBUTORS, seed=seed)
-    elif sandbox.config.job_id is not None and any(it.name == "s3" and it.started for it in ready):
+    elif sandbox.config.job_id is not None and emptied:
         typer.echo("s3 keeps its objects in memory and is empty now: `load` fills all engines anew", err=True)
     typer.echo(f"configuration: {sandbox.paths.config}")
 

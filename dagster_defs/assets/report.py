@@ -11,9 +11,11 @@ from dagster_defs.assets.purge import GROUP as PURGE
 from dagster_defs.partitions import batches
 from dagster_defs.resources import Platform
 from erasure import report
+from erasure.expiry import expire
 from erasure.inventory import ALL_STORES
 from erasure.ledger import batches as ledger
 from erasure.ledger import lease as leases
+from erasure.settings import var_dir
 
 SUMMARY = dg.AssetKey(["report", "summary"])
 
@@ -30,7 +32,7 @@ def summary(context: dg.AssetExecutionContext, platform: Platform) -> dg.Materia
     with working(context, platform) as work:
         settings, batch_id = platform.settings(), work.targets.batch_id
         ledger.close(settings, batch_id=batch_id)
-        ledger.expire_due(settings)
+        expire(settings, var_dir())
         index = report.write_index(settings, platform.reports_dir())
         leases.release(settings, batch_id=batch_id, run_id=context.run_id)
     return dg.MaterializeResult(metadata={"index": dg.MetadataValue.url(index.as_uri())})

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dagster_defs.cli.run import reporting, run_of
+from erasure import expiry
 from erasure import report as reports
 from erasure.ledger import batches as ledger
 from erasure.ledger import steps
@@ -74,7 +75,7 @@ def register(app: typer.Typer) -> None:
         with reporting(run):
             settings = run.settings()
             lapsed = ledger.lapse_old_plans(settings)
-            expired = ledger.expire_due(settings)
+            expired = expiry.expire(settings, var_dir())
             run.result |= {
                 "state": "expired",
                 "batches": [{"batch_id": b, "state": "erased"} for b in expired],

@@ -192,7 +192,14 @@ def _execute(run: Run, settings: Settings, batch_id: str, confirm: dict[str, Any
     run.say(f"Executing batch {batch_id}")
     config = {"plan__confirmed": confirm}
     with step_progress(run, "execute", step_count(EXECUTE)) as on_step:
-        outcome = launch(settings, job_name=EXECUTE, batch_id=batch_id, config=config, on_step=on_step)
+        outcome = launch(
+            settings,
+            job_name=EXECUTE,
+            batch_id=batch_id,
+            config=config,
+            on_step=on_step,
+            tags={"fingerprint": str(confirm["fingerprint"])},
+        )
     batch = ledger.get(settings, batch_id)
     found = steps.read(settings, batch_id=batch_id)
     counts = report.done_by_store(found)

@@ -13,8 +13,9 @@ import typer
 
 from dagster_defs.cli.run import reporting, run_of
 from erasure.errors import BadInput
+from erasure.expiry import record_export
 from erasure.ledger.database import connect, migrate
-from erasure.settings import PROJECT_ROOT
+from erasure.settings import PROJECT_ROOT, var_dir
 from erasure.targets import write_csv
 
 
@@ -80,6 +81,7 @@ def register(app: typer.Typer) -> None:
                     write_csv(path, ((str(row["contributor_id"]), row["email_address"]) for row in chosen))
                 except FileExistsError:
                     raise BadInput(f"{path} exists already; name another file by --csv.") from None
+                record_export(var_dir(), path)
                 run.result |= {"csv": str(path), "state": "exported"}
                 run.say(f"✅ Exported {len(chosen)} contributors to {path}")
             else:

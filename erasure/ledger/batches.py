@@ -214,7 +214,7 @@ def _forget(connection: Connection, batch_id: str) -> None:
 
 
 def _vacuum_targets(settings: Settings) -> None:
-    # Deleted rows stay in the file until it is rewritten; statistics keep the most common values until then too.
+    # Deleted rows stay in the file until it is rewritten. (Statistics of the values are never collected.)
     with connect(settings.database) as connection:
         connection.commit()
         connection.autocommit = True
