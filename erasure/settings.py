@@ -145,17 +145,16 @@ def load_settings(
     for (section, key), value in (flags or {}).items():
         if value is not None:
             merged.setdefault(section, {})[key] = value
-    if not merged:
-        raise BadInput(
-            f"No configuration: {path} does not exist and no environment variable is set; "
-            f"write that file as in the README, or name another by --config or {CONFIG_VARIABLE}."
-        )
     try:
         return Settings.model_validate(merged)
     except ValidationError as error:
+        problems = [_sentence(path, item) for item in error.errors()]
+    if not path.exists():
         raise BadInput(
-            f"{path} is wrong; nothing was changed.", [_sentence(path, e) for e in error.errors()]
-        ) from None
+            f"No configuration: {path} does not exist, and the environment does not say everything; "
+            f"write that file as in the README, or name another by --config or {CONFIG_VARIABLE}."
+        )
+    raise BadInput(f"{path} is wrong; nothing was changed.", problems)
 
 
 def _read_ini(path: Path) -> dict[str, dict[str, Any]]:

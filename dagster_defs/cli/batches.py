@@ -4,6 +4,7 @@ Add here: a command that reads or ends batches without changing a store.
 Keep out: executing (`delete`).
 """
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -16,6 +17,9 @@ from erasure import report as reports
 from erasure.ledger import batches as ledger
 from erasure.ledger import steps
 from erasure.settings import var_dir
+
+
+Rows = Iterator[tuple[str, ...]]
 
 
 def register(app: typer.Typer) -> None:
@@ -42,9 +46,7 @@ def register(app: typer.Typer) -> None:
                 }
                 run.result["counts"] = reports.done_by_store(steps.read(settings, batch_id=batch))
             if not run.as_json:
-                Console().print(
-                    _steps_table(steps.read(settings, batch_id=batch)) if batch else _batches_table(found)
-                )
+                _print(_steps_table(steps.read(settings, batch_id=batch)) if batch else _batches_table(found))
 
     @app.command()
     def report(context: typer.Context) -> None:
@@ -83,26 +85,34 @@ def register(app: typer.Typer) -> None:
             run.say(f"✅ Expired: {len(expired)} batches; lapsed: {lapsed} plans")
 
 
-def _batches_table(found: list[ledger.Batch]) -> Table:
-    table = Table("batch", "state", "fingerprint", "planned", "executed", "needles until")
+def _batches_table(found: list[ledger.Batch]) -> Rows:
+    yield ("batch", "state", "fingerprint", "planned", "executed", "needles until")
     for b in found:
         moments = (b.planned_at, b.executed_at, b.due_at)
-        table.add_row(
-            b.batch_id, b.state, b.fingerprint or "", *(f"{m:%Y-%m-%d %H:%M}" if m else "" for m in moments)
+        yield (
+            b.batch_id,
+            b.state,
+            b.fingerprint or "",
+            *(f"{m:%Y-%m-%d %H:%M}" if m else "" for m in moments),
         )
-    return table
 
 
-def _steps_table(found: list[steps.Step]) -> Table:
-    table = Table("stage", "store", "object", "state", "planned", "pending", "done", "error")
+def _steps_table(found: list[steps.Step]) -> Rows:
+    yield ("stage", "store", "object", "state", "planned", "pending", "done", "error")
     for step in found:
-        numbers = (step.planned, step.pending, step.done)
-        table.add_row(
-            step.stage,
-            step.store,
-            step.object_name,
-            step.state,
-            *("" if number is None else str(number) for number in numbers),
-            step.error_class or "",
-        )
-    return table
+        numbers = ("" if n is None else str(n) for n in (step.planned, step.pending, step.done))
+        yield (step.stage, step.store, step.object_name, step.state, *numbers, step.error_class or "")
+
+
+def _print(rows: Rows) -> None:
+    """A table on a terminal; elsewhere lines with tabs, whole, for whatever reads them."""
+    console = Console()
+    header, *lines = rows
+    if not console.is_terminal:
+        for line in (header, *lines):
+            print("\t".join(line))
+        return
+    table = Table(*header)
+    for line in lines:
+        table.add_row(*line)
+    console.print(table)

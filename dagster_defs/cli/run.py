@@ -64,28 +64,28 @@ def run_of(context: typer.Context) -> Run:
 @contextmanager
 def reporting(run: Run) -> Iterator[None]:
     """Around each command: the log file, errors as sentences with their exit code, and the one JSON object."""
-    log_file = _open_log(run.command)
     code: int = ExitCode.DONE
-    try:
-        yield
-    except ErasureError as error:
-        for line in str(error).splitlines():
-            run.problem(line)
-        code = error.exit_code
-    except typer.Exit as exit_:
-        code = exit_.exit_code
-    except KeyboardInterrupt:
-        run.problem("Interrupted; `status` shows the batch, `resume` goes on.")
-        code = ExitCode.FAILED
-    except Exception as error:
-        # The text of a driver's error may hold a person's data, so only its kind is shown.
-        run.problem(f"Unexpected {safe_reason(error)}{_place(error)}.")
-        code = ExitCode.FAILED
+    with _log_file(run.command):
+        try:
+            yield
+        except ErasureError as error:
+            for line in str(error).splitlines():
+                run.problem(line)
+            code = error.exit_code
+        except typer.Exit as exit_:
+            code = exit_.exit_code
+        except KeyboardInterrupt:
+            run.problem("Interrupted; `status` shows the batch, `resume` goes on.")
+            code = ExitCode.FAILED
+        except Exception as error:
+            # The text of a driver's error may hold a person's data, so only its kind is shown.
+            run.problem(f"Unexpected {safe_reason(error)}{_place(error)}.")
+            code = ExitCode.FAILED
+        LOG.info("exit code %d", code)
     if run.as_json:
         empty: dict[str, Any] = dict.fromkeys(("state", "batch_id", "fingerprint", "run_id"))
         empty |= {"counts": {}, "problems": []}
         print(json.dumps({"command": run.command, **empty, **run.result, "exit_code": int(code)}), flush=True)
-    LOG.info("exit code %d, log in %s", code, log_file)
     raise typer.Exit(int(code))
 
 
@@ -98,18 +98,22 @@ def _place(error: BaseException) -> str:
     return f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
 
 
-def _open_log(command: str) -> Path:
+@contextmanager
+def _log_file(command: str) -> Iterator[None]:
     folder = var_dir() / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     stamp = datetime.now(UTC).strftime("%Y%m%d_%H%M%S")
-    path = folder / f"{command}_{stamp}.log"
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = logging.FileHandler(folder / f"{command}_{stamp}.log", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     LOG.addHandler(handler)
     LOG.setLevel(logging.DEBUG)
     LOG.propagate = False
-    LOG.info("contributor-deletion %s", command)
-    return path
+    try:
+        LOG.info("contributor-deletion %s", command)
+        yield
+    finally:
+        LOG.removeHandler(handler)
+        handler.close()
 
 
 @contextmanager
