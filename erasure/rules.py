@@ -88,6 +88,9 @@ def _truncate_ip(value: str) -> str:
         address = ipaddress.ip_address(value.strip(ASCII_BLANKS))
     except ValueError:
         return MASK
+    # An address with a zone (fe80::1%eth0) is one to Python alone.
+    if "%" in value:
+        return MASK
     if isinstance(address, ipaddress.IPv4Address):
         return str(ipaddress.ip_network((address, _IPV4_KEPT_BITS), strict=False).network_address)
     network = ipaddress.ip_network((address, _IPV6_KEPT_BITS), strict=False)

@@ -18,7 +18,6 @@ from erasure.ledger import batches as ledger
 from erasure.ledger import steps
 from erasure.settings import var_dir
 
-
 Rows = Iterator[tuple[str, ...]]
 
 

@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
                     run.problem(sentence)
                 if verdict.unjudged:
                     run.say(
-                        f"   {len(verdict.unjudged)} free-text fields can no longer be judged: needles have expired"
+                        f"   needles have expired: no longer to be judged are {', '.join(verdict.unjudged)}"
                     )
             run.result |= {
                 "batch_id": batch,

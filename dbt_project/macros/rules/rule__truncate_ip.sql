@@ -3,11 +3,15 @@
     {{ return(adapter.dispatch('rule__truncate_ip', 'contributor_deletion')(column, subject_id)) }}
 {%- endmacro %}
 
-{#- A slash is no address here, though the type inet reads it as one: Python and ClickHouse do not. -#}
+{#- What some engine reads as an address and Python does not: a slash, a zone, a dot at the end, and decimal parts that
+    begin with a zero (octal to some). -#}
+{% macro pattern_of_no_address() -%} '[^0-9A-Fa-f:.]|[.]0[0-9]|(^|[:.])0[0-9]+[.]|[.]$' {%- endmacro %}
+
 {% macro postgres__rule__truncate_ip(column, subject_id) -%}
     case
         when {{ column }} is null then null
-        when {{ column }} ~ '/' or not pg_input_is_valid({{ trimmed(column) }}, 'inet') then {{ mask_value() }}
+        when {{ trimmed(column) }} ~ {{ pattern_of_no_address() }} then {{ mask_value() }}
+        when not pg_input_is_valid({{ trimmed(column) }}, 'inet') then {{ mask_value() }}
         when family(cast({{ trimmed(column) }} as inet)) = 4
             then host(network(set_masklen(cast({{ trimmed(column) }} as inet), 24)))
         else host(network(set_masklen(cast({{ trimmed(column) }} as inet), 48)))
@@ -17,6 +21,7 @@
 {% macro clickhouse__rule__truncate_ip(column, subject_id) -%}
     multiIf(
         {{ column }} is null, {{ column }},
+        match({{ trimmed(column) }}, {{ pattern_of_no_address() }}), {{ mask_value() }},
         toIPv4OrNull({{ trimmed(column) }}) is not null,
         toString(tupleElement(IPv4CIDRToRange(assumeNotNull(toIPv4OrNull({{ trimmed(column) }})), 24), 1)),
         toIPv6OrNull({{ trimmed(column) }}) is not null,
