@@ -14,8 +14,7 @@ import dagster as dg
 from dagster_defs.jobs import IN_PROCESS, QUIET
 from dagster_defs.partitions import batches
 from erasure import errors
-from erasure.ledger import batches as ledger
-from erasure.ledger import lease as leases
+from erasure.execution import settle
 from erasure.settings import Settings
 
 # (step, what, seconds): what is `started`, `done`, `failed` or `skipped`.
@@ -99,18 +98,6 @@ def launch(
     return Outcome(
         run_id=run.run_id, succeeded=bool(ended and ended.is_success), seconds=seconds, errors=tuple(failed)
     )
-
-
-def settle(settings: Settings, *, batch_id: str, run_id: str) -> None:
-    """After a run: its lease is free, and a batch that it has not brought to an end is failed.
-
-    PostgreSQL may be what failed; then the lease expires and `resume` finds the batch executing.
-    """
-    try:
-        leases.release(settings, batch_id=batch_id, run_id=run_id)
-        ledger.fail(settings, batch_id=batch_id)
-    except errors.StoreUnavailable:
-        return
 
 
 def _job(job_name: str) -> dg.JobDefinition:

@@ -8,9 +8,9 @@ import dagster as dg
 
 from dagster_defs.assets.common import safe_errors
 from dagster_defs.jobs import EXECUTE, PLAN, execute_deletion, plan_deletion
-from dagster_defs.launch import settle
 from dagster_defs.resources import Platform
 from erasure.errors import ErasureError
+from erasure.execution import settle
 from erasure.ledger import batches as ledger
 
 

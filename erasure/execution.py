@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from erasure.counts import Count, Counts
-from erasure.errors import ErasureError
+from erasure.errors import ErasureError, StoreUnavailable
+from erasure.ledger import batches, steps
 from erasure.ledger import lease as leases
-from erasure.ledger import steps
 from erasure.ledger.lease import Lease, RunEnded
 from erasure.settings import Settings
 from erasure.stores.base import Progress, Store
@@ -40,6 +40,18 @@ def purge(
     """Purges a store as one recorded step."""
     none = {name: Count(records=0) for name in store.count(targets)}
     return _recorded(settings, store, targets, "purge", none, store.purge, check, progress)
+
+
+def settle(settings: Settings, *, batch_id: str, run_id: str) -> None:
+    """After a run: its lease is free, and a batch that it has not brought to an end is failed.
+
+    PostgreSQL may be what failed; then the lease expires and `resume` finds the batch executing.
+    """
+    try:
+        leases.release(settings, batch_id=batch_id, run_id=run_id)
+        batches.fail(settings, batch_id=batch_id)
+    except StoreUnavailable:
+        return
 
 
 def _recorded(

@@ -85,16 +85,7 @@ class ClickHouseStore:
                 progress(item.name, 0, 0)
             changed = self._models.mask(NAME, targets.batch_id, self._fence)
             left = self._counted(client, targets)
-        for name, count in left.items():
-            progress(name, changed.get(name, 0), changed.get(name, 0))
-            if count.records:
-                raise Incomplete(
-                    store=NAME,
-                    object_name=name,
-                    what=f"{count.records} rows are left unmasked",
-                    remedy="something writes them at the same time; resume masks again",
-                )
-        return {name: Count(records=number) for name, number in changed.items()}
+        return shared.recounted(store=NAME, changed=changed, left=left, progress=progress)
 
     def purge(self, targets: TargetSet, progress: Progress) -> Counts:
         """Removes the inactive parts of the masked tables, which would stay for eight minutes and hold old values."""

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from erasure.counts import Count, Counts
-from erasure.errors import Incomplete, StoreError, StoreRefused, safe_reason
+from erasure.errors import StoreError, StoreRefused, safe_reason
 from erasure.inventory import InventoryObject
 from erasure.ledger.database import Connection, connect, unavailable
 from erasure.settings import DatabaseSettings
@@ -80,16 +80,7 @@ class PostgresStore:
         for item in self._objects:
             progress(item.name, 0, 0)
         changed = self._models.mask(NAME, targets.batch_id, self._fence)
-        for name, left in self.count(targets).items():
-            progress(name, changed.get(name, 0), changed.get(name, 0))
-            if left.records:
-                raise Incomplete(
-                    store=NAME,
-                    object_name=name,
-                    what=f"{left.records} rows are left unmasked",
-                    remedy="something writes them at the same time; resume masks again",
-                )
-        return {name: Count(records=number) for name, number in changed.items()}
+        return shared.recounted(store=NAME, changed=changed, left=self.count(targets), progress=progress)
 
     def purge(self, targets: TargetSet, progress: Progress) -> Counts:
         """VACUUM and ANALYZE of the masked tables: `vacuumed`. Index pages and WAL may still hold old values."""

@@ -8,7 +8,10 @@ Keep out: connections and dialects; each engine has its own module beside this o
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
+from erasure.counts import Count, Counts
+from erasure.errors import Incomplete
 from erasure.inventory import InventoryObject
+from erasure.stores.base import Progress
 
 
 class MaskModels(Protocol):
@@ -21,6 +24,21 @@ class MaskModels(Protocol):
     def mask(self, store: str, batch_id: str, fence: int) -> Mapping[str, int]:
         """Runs the masks; object -> rows changed."""
         ...
+
+
+def recounted(*, store: str, changed: Mapping[str, int], left: Counts, progress: Progress) -> Counts:
+    """What was changed, once nothing is left to change. Raises Incomplete that names the first object with a rest."""
+    for name, count in left.items():
+        done = changed.get(name, 0)
+        progress(name, done, done)
+        if count.records:
+            raise Incomplete(
+                store=store,
+                object_name=name,
+                what=f"{count.records} rows are left unmasked",
+                remedy="something writes them at the same time; resume masks again",
+            )
+    return {name: Count(records=number) for name, number in changed.items()}
 
 
 # Table -> its columns, as the engine's catalog has them.
