@@ -8,8 +8,6 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_defs.partitions import batches
-
 PLAN = "plan_deletion"
 EXECUTE = "execute_deletion"
 # Small runs stay in one process; large ones choose `multiprocess` with a forkserver in the launchpad or run config.
@@ -22,13 +20,11 @@ plan_deletion = dg.define_asset_job(
     PLAN,
     selection=dg.AssetSelection.groups("targets")
     | dg.AssetSelection.groups("plan") - dg.AssetSelection.assets("plan/confirmed"),
-    partitions_def=batches,
     description="Freezes the target set of a batch and counts what would change. Changes nothing in any store.",
 )
 execute_deletion = dg.define_asset_job(
     EXECUTE,
     selection=dg.AssetSelection.assets("plan/confirmed")
     | dg.AssetSelection.groups("revoke", "mask", "verify", "purge", "report"),
-    partitions_def=batches,
     description="Executes an unchanged plan: revoke, mask, verify, purge, report. Also resumes after a failure.",
 )

@@ -71,8 +71,7 @@ def write_index(settings: Settings, reports_dir: Path) -> Path:
 
 def _row(settings: Settings, batch: Batch, reports_dir: Path) -> str:
     lines = "<br>".join(escape(line) for line in summary_lines(settings, batch)) if batch.executed_at else ""
-    docs = f"{batch.batch_id}/data_docs/index.html"
-    link = f'<a href="{docs}">Data Docs</a>' if (reports_dir / docs).exists() else "none yet"
+    link = "<br>".join(_verdict_links(batch.batch_id, reports_dir)) or "none yet"
     due = batch.due_at.isoformat(timespec="minutes") if batch.due_at else ""
     cells = [
         escape(batch.batch_id),
@@ -83,6 +82,18 @@ def _row(settings: Settings, batch: Batch, reports_dir: Path) -> str:
         escape(due),
     ]
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _verdict_links(batch_id: str, reports_dir: Path) -> Iterator[str]:
+    """The Data Docs' index, and each store's newest page: the index is drawn by scripts that need a network."""
+    docs = reports_dir / batch_id / "data_docs"
+    if (docs / "index.html").exists():
+        yield f'<a href="{batch_id}/data_docs/index.html">Data Docs</a>'
+    for store in sorted((docs / "validations").glob("*")):
+        # A page lies at <store>/<batch>/<time>/: the last by time is the newest.
+        pages = sorted(store.rglob("*.html"))
+        if pages:
+            yield f'<a href="{pages[-1].relative_to(reports_dir)}">{escape(store.name)}</a>'
 
 
 _PAGE = """<!doctype html>

@@ -65,7 +65,7 @@ def working(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[W
         with leased(
             settings,
             batch_id=batch_id,
-            run_id=context.run_id,
+            run_id=context.run.run_id,
             run_ended=lambda run_id: run_ended(context, run_id),
         ) as (lease, check):
             yield Work(lease=lease, check=check, targets=load_targets(settings, batch_id=batch_id))

@@ -145,7 +145,7 @@ def confirmed(
         leases.take(
             settings,
             batch_id=batch_id,
-            run_id=context.run_id,
+            run_id=context.run.run_id,
             run_ended=lambda run_id: run_ended(context, run_id),
         )
         if not resumed:

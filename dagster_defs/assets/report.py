@@ -34,5 +34,5 @@ def summary(context: dg.AssetExecutionContext, platform: Platform) -> dg.Materia
         ledger.close(settings, batch_id=batch_id)
         expire(settings, var_dir())
         index = report.write_index(settings, platform.reports_dir())
-        leases.release(settings, batch_id=batch_id, run_id=context.run_id)
+        leases.release(settings, batch_id=batch_id, run_id=context.run.run_id)
     return dg.MaterializeResult(metadata={"index": dg.MetadataValue.url(index.as_uri())})

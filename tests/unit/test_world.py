@@ -5,6 +5,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from pathlib import Path
 from uuid import UUID
 
@@ -215,11 +216,13 @@ def test_every_table_of_people_has_rows_of_both_inactive_and_active_people(world
     assert files == {True, False}
 
 
-def test_a_unit_document_counts_its_judgments_and_shows_the_newest(world: World) -> None:
+def test_a_unit_document_counts_its_judgments_and_shows_the_last_to_arrive(world: World) -> None:
     first = [each for each in judgments(world) if each.unit.unit_id == world.unit(0).unit_id]
     document = unit_document(first)
     assert document["judgmentCount"] == len(document["judgments"]) == len(first)
-    assert document["latest"]["at"] == max(element["at"] for element in document["judgments"])
+    last = max(first, key=attrgetter("judgment_id"))
+    assert document["latest"]["label"] == last.label
+    assert document["latest"]["at"] == last.created_at.isoformat()
     assert document["latest"] in document["judgments"]
 
 

@@ -63,7 +63,8 @@ def _actions(world: World, counts: Counter[str]) -> Iterator[dict[str, Any]]:
 def unit_document(judged: list[Judgment]) -> dict[str, Any]:
     """The document of one unit, from all its judgments."""
     unit = judged[0].unit
-    newest = max(judged, key=attrgetter("created_at", "judgment_id"))
+    # The last to arrive, whatever its date: else nobody inactive would ever stand there.
+    newest = max(judged, key=attrgetter("judgment_id"))
     return {
         "unit_id": str(unit.unit_id),
         "project_id": str(unit.job.project_id),
