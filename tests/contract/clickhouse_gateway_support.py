@@ -1,22 +1,26 @@
 """The gateway as a process of its own, for the tests of the gateway.
 
+Holds: `Gateway`, and the fixtures `gateway` (one for a test module) and `people` (a small table in it).
 Add here: ways to start, stop, kill and reach it. Keep out: assertions.
 """
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import clickhouse_connect
 import httpx
+import pytest
 from clickhouse_connect.driver.client import Client
 
 USER = "kepler"
@@ -128,3 +132,30 @@ def wait_until(condition: Callable[[], bool], complaint: str, seconds: float = _
         if time.monotonic() > deadline:
             raise AssertionError(complaint)
         time.sleep(0.05)
+
+
+AUTHORIZATION = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    place = tmp_path_factory.mktemp("clickhouse")
+    running = Gateway(data=place / "data", log=place / "log")
+    running.start()
+    yield running
+    if running.process is not None:
+        running.stop()
+
+
+@pytest.fixture
+def people(gateway: Gateway) -> Iterator[str]:
+    """A small table of nobody in particular."""
+    table = f"people_{uuid.uuid4().hex}"
+    gateway.sql(f"CREATE TABLE {table} (id Int32, email String) ENGINE = MergeTree ORDER BY id")
+    gateway.sql(f"INSERT INTO {table} VALUES (1, 'ann@example.com'), (2, 'bob@example.org')")
+    yield table
+    gateway.sql(f"DROP TABLE {table} SYNC")
+
+
+def ids(gateway: Gateway, table: str) -> list[int]:
+    return [int(line) for line in gateway.sql(f"SELECT id FROM {table} ORDER BY id").split()]

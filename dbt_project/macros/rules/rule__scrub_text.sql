@@ -11,7 +11,7 @@
                     select
                         '(?<!\w)(?:'
                         || string_agg(
-                            regexp_replace(needles.value, '([^[:alnum:]])', '\\\1', 'g'),
+                            {{ needle_pattern('needles.value') }},
                             '|' order by length(needles.value) desc, needles.value
                         )
                         || ')(?!\w)'
@@ -30,4 +30,16 @@
             {{ column }}
         )
     end
+{%- endmacro %}
+
+{#- A needle as a pattern: what means something there is escaped, and letters stand for those that are the same in any
+    case to Python's patterns and not to PostgreSQL's (Turkish dotless and dotted i, the final sigma). -#}
+{% macro needle_pattern(needle) -%}
+    {#- A block, since a backslash within a string of Jinja's would be taken by Jinja. -#}
+    {%- set escaped -%} regexp_replace({{ needle }}, '([][\\.*+?^${}()|])', '\\\1', 'g') {%- endset -%}
+    {%- set pattern = namespace(sql=escaped) -%}
+    {%- for alike in ['iıİ', 'sſ', 'k\u212a', 'å\u212b', 'σς', 'ßẞ'] -%}
+        {%- set pattern.sql = "regexp_replace(" ~ pattern.sql ~ ", '[" ~ alike ~ "]', '[" ~ alike ~ "]', 'gi')" -%}
+    {%- endfor -%}
+    {{ pattern.sql }}
 {%- endmacro %}

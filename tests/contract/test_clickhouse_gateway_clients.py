@@ -1,0 +1,225 @@
+"""The gateway through the clients that the product has: clickhouse-connect, SQLAlchemy and dbt.
+
+Add here: what a client library does that plain HTTP does not.
+Keep out: the protocol itself (`test_clickhouse_gateway.py`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import socket
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import clickhouse_connect
+import httpx
+import pytest
+import sqlalchemy as sa
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.external import ExternalData
+
+from tests.contract.clickhouse_gateway_support import (
+    AUTHORIZATION,
+    PASSWORD,
+    USER,
+    Gateway,
+    ids,
+    wait_until,
+)
+
+# --- clickhouse-connect -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("compress", [False, True, "lz4", "zstd", "gzip"])
+def test_clickhouse_connect_reads_back_what_it_inserted(gateway: Gateway, compress: bool | str) -> None:
+    columns = "id UUID, at DateTime64(3, 'Asia/Tokyo'), kind LowCardinality(String), note Nullable(String)"
+    at = dt.datetime(2026, 3, 4, 5, 6, 7, 890000, tzinfo=dt.UTC)
+    rows = [
+        (uuid.uuid5(uuid.NAMESPACE_URL, str(n)), at, f"kind {n % 3}", None if n % 2 else f"é{n}", n)
+        for n in range(2000)
+    ]
+    with gateway.client(compress=compress) as client:
+        client.command(f"CREATE TABLE typed ({columns}, n UInt64) ENGINE = MergeTree ORDER BY n")
+        try:
+            summary = client.insert("typed", rows, column_names=["id", "at", "kind", "note", "n"])
+            read = client.query("SELECT * FROM typed ORDER BY n")
+            empty = client.query("SELECT * FROM typed WHERE n > 99999")
+        finally:
+            client.command("DROP TABLE typed SYNC")
+    assert summary.written_rows == len(rows)
+    assert [tuple(row) for row in read.result_rows] == rows
+    assert empty.result_rows == []
+
+
+def test_clickhouse_connect_streams_and_may_stop_early(gateway: Gateway) -> None:
+    count = 700_000
+    with gateway.client() as client:
+        with client.query_row_block_stream(f"SELECT number FROM numbers({count})") as blocks:
+            assert sum(len(block) for block in blocks) == count
+        with client.query_rows_stream("SELECT number FROM numbers(5000000)") as rows:
+            assert next(iter(rows)) == (0,)
+        assert client.command("SELECT 1") == 1
+
+
+def test_a_client_that_leaves_in_mid_stream_frees_its_session(gateway: Gateway) -> None:
+    session = str(uuid.uuid4())
+    request = (
+        f"POST /?session_id={session}&query=SELECT+number+FROM+numbers(100000000000) HTTP/1.1\r\n"
+        f"Host: localhost\r\nAuthorization: Basic {AUTHORIZATION}\r\nContent-Length: 0\r\n\r\n"
+    )
+    for length in (1, 3_000_000):
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as wire:
+            wire.sendall(request.encode())
+            received = 0
+            while received < length:
+                received += len(wire.recv(65536))
+    wait_until(lambda: gateway.post(body="SELECT 1", session_id=session).text == "1\n", "still locked")
+    running = "SELECT count() FROM system.processes WHERE query LIKE '%100000000000%'"
+    wait_until(lambda: gateway.sql(running) == "1\n", "the query still runs")
+
+
+FAILS_LATE = "SELECT number, throwIf(number = 1999999) FROM numbers(2000000)"
+
+
+@pytest.mark.parametrize("compress", [False, "lz4", "zstd", "gzip"])
+def test_an_error_in_mid_stream_reaches_clickhouse_connect(gateway: Gateway, compress: bool | str) -> None:
+    with gateway.client(compress=compress) as client, pytest.raises(ClickHouseError, match="395"):
+        client.query(FAILS_LATE)
+
+
+def test_an_error_in_mid_stream_breaks_the_body_off_unless_the_end_is_waited_for(gateway: Gateway) -> None:
+    with pytest.raises(httpx.RemoteProtocolError):
+        gateway.post(body=FAILS_LATE)
+    waiting = gateway.post(body=FAILS_LATE, wait_end_of_query="1")
+    assert waiting.headers["X-ClickHouse-Exception-Code"] == "395"
+    assert waiting.status_code == httpx.codes.INTERNAL_SERVER_ERROR
+
+
+def test_clickhouse_connect_binds_parameters_and_sends_tables_along(gateway: Gateway, people: str) -> None:
+    with gateway.client() as client:
+        bound = client.query("SELECT {names:Array(String)}, {n:Int32}", {"names": ["a'b", "c"], "n": 4})
+        assert bound.result_rows == [(["a'b", "c"], 4)]
+        long_list = client.query("SELECT length({ids:Array(Int64)})", {"ids": list(range(20_000))})
+        assert long_list.result_rows == [(20_000,)]
+        rows = ExternalData(file_name="wanted.csv", data=b"2\n3\n", fmt="CSV", structure="id Int32")
+        joined = client.query(f"SELECT id FROM {people} WHERE id IN wanted", external_data=rows)
+        assert joined.result_rows == [(2,)]
+
+
+def test_a_wrong_password_stops_clickhouse_connect(gateway: Gateway) -> None:
+    with pytest.raises(ClickHouseError, match="516"):
+        clickhouse_connect.get_client(host="127.0.0.1", port=gateway.port, username=USER, password="wrong")
+
+
+def test_a_mutation_has_happened_when_the_call_returns(gateway: Gateway, people: str) -> None:
+    gateway.sql(f"INSERT INTO {people} SELECT number + 10, 'ann@example.com' FROM numbers(200000)")
+    with gateway.client() as client:
+        client.command(
+            f"ALTER TABLE {people} UPDATE email = 'DELETED_USER' WHERE email = 'ann@example.com' "
+            "SETTINGS mutations_sync = 2"
+        )
+        counts = client.query(
+            f"SELECT email, count() FROM {people} GROUP BY email ORDER BY email"
+        ).result_rows
+        unfinished = client.command("SELECT count() FROM system.mutations WHERE NOT is_done")
+    assert counts == [("DELETED_USER", 200_001), ("bob@example.org", 1)]
+    assert unfinished == 0
+
+
+def test_twenty_clients_at_once_see_all_their_rows(gateway: Gateway, people: str) -> None:
+    together = threading.Barrier(20)
+
+    def work(number: int) -> int:
+        with gateway.client() as client:
+            together.wait(20)
+            for turn in range(5):
+                client.insert(
+                    people, [(1000 + number * 5 + turn, "x@example.net")], column_names=["id", "email"]
+                )
+            return int(client.command(f"SELECT count() FROM {people} WHERE intDiv(id - 1000, 5) = {number}"))
+
+    with ThreadPoolExecutor(20) as pool:
+        assert list(pool.map(work, range(20))) == [5] * 20
+    assert ids(gateway, people) == [1, 2, *range(1000, 1100)]
+
+
+# --- SQLAlchemy and dbt -------------------------------------------------------------------------------
+
+
+def test_sqlalchemy_reads_inserts_and_reports_errors(gateway: Gateway, people: str) -> None:
+    address = f"clickhouse+http://{USER}:{PASSWORD}@127.0.0.1:{gateway.port}/default"
+    engine = sa.create_engine(address)
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"INSERT INTO {people} VALUES (7, 'it''s; a\tb')"))
+        found = connection.execute(sa.text(f"SELECT id, email FROM {people} WHERE id > :low"), {"low": 2})
+        assert found.fetchall() == [(7, "it's; a\tb")]
+        assert connection.execute(sa.text(f"SELECT id FROM {people} WHERE id > 99")).fetchall() == []
+        with pytest.raises(Exception, match="UNKNOWN_TABLE"):
+            connection.execute(sa.text("SELECT * FROM no_such_table"))
+    assert people in sa.inspect(engine).get_table_names()
+    engine.dispose()
+
+
+DBT_FILES = {
+    "dbt_project.yml": "name: tiny\nversion: '1.0'\nprofile: tiny\nmodel-paths: [models]\n"
+    "flags: {send_anonymous_usage_stats: false}\nmodels: {tiny: {+materialized: table}}\n",
+    "models/first.sql": "select number as id, concat('user', toString(number)) as name from numbers(10)\n",
+    "models/second.sql": "select id, upper(name) as name from {{ ref('first') }} where id > 4\n",
+    "models/third.sql": "select id from {{ ref('first') }} where id < 3\n",
+    "models/models.yml": """
+models:
+  - name: second
+    columns: [{name: id, data_tests: [unique, not_null]}]
+  - name: third
+    columns: [{name: id, data_tests: [unique]}]
+unit_tests:
+  - name: names_are_in_capitals
+    model: second
+    given: [{input: ref('first'), rows: [{id: 5, name: ann}, {id: 1, name: bob}]}]
+    expect: {rows: [{id: 5, name: ANN}]}
+""",
+}
+
+
+def test_dbt_runs_models_and_then_tests_and_unit_tests_twice(
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dbt.cli.main import dbtRunner
+
+    schema = f"dbt_{uuid.uuid4().hex[:8]}"
+    monkeypatch.setenv("TINY_PASSWORD", PASSWORD)
+    profile = {
+        "type": "clickhouse",
+        "driver": "http",
+        "host": "127.0.0.1",
+        "port": gateway.port,
+        "user": USER,
+        "password": "{{ env_var('TINY_PASSWORD') }}",
+        "schema": schema,
+        "threads": 4,
+    }
+    profiles = {"tiny": {"target": "here", "outputs": {"here": profile}}}
+    for name, text in {**DBT_FILES, "profiles.yml": json.dumps(profiles)}.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    where = [
+        "--project-dir",
+        str(tmp_path),
+        "--profiles-dir",
+        str(tmp_path),
+        "--target-path",
+        str(tmp_path / "t"),
+    ]
+    where += ["--log-path", str(tmp_path / "logs"), "--quiet"]
+    # Parsed once: the gateway is under test here, not dbt's parser.
+    runner = dbtRunner(manifest=dbtRunner().invoke(["parse", *where]).result)
+    for command in ("run", "test", "test"):
+        result = runner.invoke([command, *where])
+        assert result.success, result.exception
+    assert gateway.sql(f"SELECT groupArray(name) FROM (SELECT name FROM {schema}.second ORDER BY id)") == (
+        "['USER5','USER6','USER7','USER8','USER9']\n"
+    )

@@ -1,0 +1,167 @@
+"""What ClickHouse keeps of a mutation: replaced parts, which purging removes, and mutations that failed.
+
+Holds: inactive parts and `old_parts_lifetime`, mutations that fail within the engine and stay there.
+Add here: another place in which ClickHouse keeps old values.
+Keep out: whose a row is (`test_clickhouse_store.py`).
+"""
+
+import threading
+
+import pytest
+
+from erasure.counts import Count
+from erasure.errors import Incomplete, StoreRefused
+from erasure.ledger import steps
+from erasure.ledger.lease import Lease
+from erasure.stores import clickhouse
+from erasure.stores.base import no_progress
+from tests.contract.sql_world import BATCH, JOB, PROJECT, SqlWorld, make_analytics, person_id
+from tests.sandbox_fixtures import eventually
+
+ANN, EMAIL = person_id(1), "ann.purged@example.com"
+TABLES = ("unit_metrics", "app_events")
+
+
+@pytest.fixture
+def world(sql_world: SqlWorld) -> SqlWorld:
+    sql_world.person(1, EMAIL)
+    sql_world.freeze((ANN, EMAIL))
+    client = sql_world.analytics
+    make_analytics(client)
+    for number in range(4):
+        row = (PROJECT, JOB, person_id(number), ANN, EMAIL, "cat", "DE", number, 0)
+        client.insert("kepler.unit_metrics", [row])
+        client.insert("kepler.app_events", [(number, "open", EMAIL, "192.0.2.9", 5, 0)])
+    return sql_world
+
+
+@pytest.fixture
+def lease(world: SqlWorld) -> Lease:
+    return world.execute()
+
+
+def number(world: SqlWorld, query: str) -> int:
+    return int(str(world.analytics.command(query)))
+
+
+def inactive_parts(world: SqlWorld, table: str) -> int:
+    where = f"database = 'kepler' and table = '{table}' and not active"
+    return number(world, f"select count() from system.parts where {where}")
+
+
+def emails(world: SqlWorld) -> set[str]:
+    return {
+        row[0]
+        for table, column in (("unit_metrics", "email"), ("app_events", "worker_email"))
+        for row in world.analytics.query(f"select distinct {column} from kepler.{table}").result_rows
+    }
+
+
+def lifetime(world: SqlWorld, table: str) -> str:
+    """What the table itself says of old_parts_lifetime; empty where it says nothing."""
+    engine = world.analytics.command(
+        f"select engine_full from system.tables where database = 'kepler' and name = '{table}'"
+    )
+    return str(engine).partition("old_parts_lifetime = ")[2].partition(",")[0]
+
+
+def test_no_replaced_part_is_left_and_settings_are_as_they_were(world: SqlWorld, lease: Lease) -> None:
+    world.analytics.command("alter table kepler.app_events modify setting old_parts_lifetime = 7777")
+    world.mask(world.clickhouse(lease))
+    assert all(inactive_parts(world, table) > 0 for table in TABLES)
+
+    purged = world.clickhouse(lease).purge(world.targets(), no_progress)
+
+    assert purged == {table: Count(records=0) for table in TABLES}
+    assert [inactive_parts(world, table) for table in TABLES] == [0, 0]
+    assert (lifetime(world, "unit_metrics"), lifetime(world, "app_events")) == ("", "7777")
+    rows = world.analytics.query("select count(), uniq(email) from kepler.unit_metrics").result_rows
+    assert rows == [(4, 1)]
+
+
+def test_what_a_killed_purge_has_left_set_is_put_back(world: SqlWorld, lease: Lease) -> None:
+    world.analytics.command("alter table kepler.app_events modify setting old_parts_lifetime = 0")
+
+    world.clickhouse(lease).purge(world.targets(), no_progress)
+
+    assert [lifetime(world, table) for table in TABLES] == ["", ""]
+
+
+def test_a_query_that_still_reads_old_parts_makes_a_purge_incomplete(
+    world: SqlWorld, lease: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clickhouse, "_PURGE_SECONDS", 0.5)
+    slow = (
+        "select sleepEachRow(3), email from kepler.unit_metrics settings max_block_size = 1, max_threads = 1"
+    )
+
+    def read() -> None:
+        with pytest.raises(Exception, match=r"394|cancelled|killed"):
+            world.analytics.query(slow)
+
+    its = "query like 'select sleepEachRow%'"
+    reader = threading.Thread(target=read)
+    reader.start()
+    eventually(
+        lambda: number(world, f"select count() from system.processes where elapsed > 0.2 and {its}") == 1
+    )
+    world.mask(world.clickhouse(lease))
+
+    with pytest.raises(Incomplete, match=r"clickhouse/unit_metrics: \d inactive parts"):
+        world.clickhouse(lease).purge(world.targets(), no_progress)
+    assert inactive_parts(world, "unit_metrics") > 0
+    assert lifetime(world, "unit_metrics") == ""
+
+    world.analytics.command(f"kill query where {its} sync")
+    reader.join()
+    monkeypatch.undo()
+    world.clickhouse(lease).purge(world.targets(), no_progress)
+    assert inactive_parts(world, "unit_metrics") == 0
+
+
+def test_a_mask_that_fails_in_the_engine_is_not_done_and_leaves_no_targets_behind(
+    world: SqlWorld, lease: Lease
+) -> None:
+    # A materialized column is computed anew by the mutation, and fails on the mask.
+    world.analytics.command(
+        "alter table kepler.app_events add column derived UInt8"
+        " materialized throwIf(worker_email = 'DELETED_USER', 'made-up failure') "
+    )
+
+    with pytest.raises(StoreRefused, match="clickhouse/app_events: its mask failed") as refused:
+        world.mask(world.clickhouse(lease))
+
+    assert EMAIL not in str(refused.value)
+    found = {step.object_name: step for step in steps.read(world.settings, batch_id=BATCH, stage="mask")}
+    assert (found["app_events"].state, found["app_events"].pending, found["app_events"].done) == (
+        "failed",
+        4,
+        None,
+    )
+    assert number(world, "select count() from system.tables where database = 'erasure'") == 0
+    # What has failed stays in the engine's queue: the next attempt is told so.
+    with pytest.raises(StoreRefused, match="KILL MUTATION"):
+        world.mask(world.clickhouse(lease))
+
+    world.analytics.command("kill mutation where database = 'kepler' sync")
+    world.analytics.command("alter table kepler.app_events drop column derived")
+    assert world.mask(world.clickhouse(lease))["app_events"].records == 4
+
+
+def test_a_mutation_that_hangs_refuses_masking_until_it_is_ended(world: SqlWorld, lease: Lease) -> None:
+    world.analytics.command(
+        "alter table kepler.app_events update event = toString(throwIf(event_id > 0)) where 1"
+        " settings mutations_sync = 0"
+    )
+    stuck = "select count() from system.mutations where table = 'app_events' and latest_fail_reason != ''"
+    eventually(lambda: number(world, stuck) == 1)
+    before = emails(world)
+
+    with pytest.raises(StoreRefused, match="clickhouse/app_events: 1 failed mutations") as refused:
+        world.mask(world.clickhouse(lease))
+
+    assert "KILL MUTATION" in str(refused.value)
+    assert emails(world) == before == {EMAIL}
+    assert number(world, "select count() from system.tables where database = 'erasure'") == 0
+    world.analytics.command("kill mutation where database = 'kepler' and table = 'app_events' sync")
+    assert world.mask(world.clickhouse(lease))["app_events"].records == 4
