@@ -21,6 +21,9 @@ _LINES = {
     "s3": "S3 files deleted",
 }
 
+# A record that was deleted leaves nothing to be seen in its masked form.
+_MASKED_IN_PLACE = frozenset({"postgres", "clickhouse", "elasticsearch"})
+
 
 def done_by_store(found: Sequence[Step], stage: str = "mask") -> dict[str, dict[str, int]]:
     """Store -> object -> records changed."""
@@ -29,6 +32,17 @@ def done_by_store(found: Sequence[Step], stage: str = "mask") -> dict[str, dict[
         if step.stage == stage and step.done is not None:
             counts.setdefault(step.store, {})[step.object_name] = step.done
     return counts
+
+
+def expected_masked(settings: Settings, batch_id: str, store: str) -> dict[str, int]:
+    """Object -> the records that the ledger says were masked in place."""
+    if store not in _MASKED_IN_PLACE:
+        return {}
+    return {
+        step.object_name: step.done or 0
+        for step in steps.read(settings, batch_id=batch_id, stage="mask")
+        if step.store == store
+    }
 
 
 def summary_lines(settings: Settings, batch: Batch) -> list[str]:

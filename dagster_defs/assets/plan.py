@@ -8,7 +8,8 @@ import dagster as dg
 
 from dagster_defs.assets.common import counts_metadata, run_ended, safe_errors
 from dagster_defs.partitions import batches
-from dagster_defs.resources import Platform, postgres_store
+from dagster_defs.resources import Platform
+from dagster_defs.wiring import postgres_store
 from erasure.errors import Refused
 from erasure.inventory import ALL_STORES
 from erasure.ledger import batches as ledger

@@ -14,7 +14,8 @@ import dagster as dg
 from dagster_defs.assets.common import Work, log_progress, working
 from dagster_defs.assets.plan import CONFIRMED
 from dagster_defs.partitions import batches
-from dagster_defs.resources import Platform, redis_store
+from dagster_defs.resources import Platform
+from dagster_defs.wiring import redis_store
 from erasure.access import control_of, revoke_status
 from erasure.counts import Count
 from erasure.errors import ErasureError, Inconclusive

@@ -11,24 +11,10 @@ from dagster_defs.assets.mask import LAST, key_of
 from dagster_defs.partitions import batches
 from dagster_defs.resources import Platform
 from erasure.inventory import ALL_STORES
-from erasure.ledger import steps
-from erasure.settings import Settings
+from erasure.report import expected_masked
 
 GROUP = "verify"
 CHECK = "no_survivors"
-# A record that was deleted leaves nothing to be seen in its masked form.
-_MASKED_IN_PLACE = frozenset({"postgres", "clickhouse", "elasticsearch"})
-
-
-def expected_masked(settings: Settings, batch_id: str, store: str) -> dict[str, int]:
-    """Object -> the records that the ledger says were masked in place."""
-    if store not in _MASKED_IN_PLACE:
-        return {}
-    return {
-        step.object_name: step.done or 0
-        for step in steps.read(settings, batch_id=batch_id, stage="mask")
-        if step.store == store
-    }
 
 
 def _verify_store(name: str) -> dg.AssetsDefinition:

@@ -36,14 +36,15 @@ def register(app: typer.Typer) -> None:
         run = run_of(context)
         with reporting(run):
             settings = run.settings()
-            from dagster_defs.resources import Platform
+            from dagster_defs.dbt_runner import inventory_of
+            from dagster_defs.wiring import store_of
 
-            platform = Platform()
+            inventory = inventory_of(settings.erasure.world)
             counts: dict[str, dict[str, int]] = {}
             failed = False
             for name in ALL_STORES:
                 try:
-                    store = platform.store(name)
+                    store = store_of(name, settings, inventory)
                     health = store.health()
                     unknown = store.unregistered()
                 except StoreUnavailable as error:

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from dagster_defs.cli.run import Run, reporting, run_of, step_progress
-from dagster_defs.jobs import EXECUTE, PLAN
 from erasure import report
 from erasure.errors import BadInput, ErasureError, ExitCode, Refused
 from erasure.ledger import batches as ledger
@@ -124,6 +123,7 @@ def _planned(settings: Settings, newest: ledger.Batch | None, fingerprint: str) 
 
 
 def _plan(run: Run, settings: Settings, config: dict[str, dict[str, Any]]) -> ledger.Batch:
+    from dagster_defs.jobs import PLAN
     from dagster_defs.launch import launch, step_count
 
     database.migrate(settings.database)
@@ -187,6 +187,7 @@ def _show_plan(run: Run, settings: Settings, batch: ledger.Batch) -> None:
 
 
 def _execute(run: Run, settings: Settings, batch_id: str, confirm: dict[str, Any]) -> None:
+    from dagster_defs.jobs import EXECUTE
     from dagster_defs.launch import launch, step_count
 
     run.say(f"Executing batch {batch_id}")

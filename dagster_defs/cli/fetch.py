@@ -45,7 +45,7 @@ def register(app: typer.Typer) -> None:
             if dry_run and execute:
                 raise BadInput("--dry-run and --execute exclude each other; name one.")
             settings = run.settings()
-            from dagster_defs.resources import dbt_of
+            from dagster_defs.wiring import dbt_of
 
             migrate(settings.database)
             query = dbt_of(settings).inactive_contributors(days_inactive)

@@ -10,6 +10,8 @@ import typer
 
 from dagster_defs.cli.run import reporting, run_of
 from erasure.errors import ExitCode
+from erasure.report import expected_masked
+from erasure.settings import var_dir
 
 
 def register(app: typer.Typer) -> None:
@@ -21,17 +23,15 @@ def register(app: typer.Typer) -> None:
         run = run_of(context)
         with reporting(run):
             settings = run.settings()
-            from dagster_defs.assets.verify import expected_masked
-            from dagster_defs.resources import Platform
+            from dagster_defs.dbt_runner import inventory_of
             from erasure.ledger.batches import get
             from expectations.checkpoints import verify_all
 
-            platform = Platform()
+            inventory = inventory_of(settings.erasure.world)
+            reports = var_dir() / "reports"
             state = get(settings, batch).state
-            expected = {name: expected_masked(settings, batch, name) for name in platform.inventory().stores}
-            verdicts = verify_all(
-                settings, platform.inventory(), batch, platform.reports_dir() / batch, expected
-            )
+            expected = {name: expected_masked(settings, batch, name) for name in inventory.stores}
+            verdicts = verify_all(settings, inventory, batch, reports / batch, expected)
             for verdict in verdicts:
                 sign = "✅" if verdict.success else "❌"
                 run.say(
