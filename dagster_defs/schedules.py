@@ -8,6 +8,7 @@ import dagster as dg
 
 from dagster_defs.assets.common import safe_errors
 from dagster_defs.resources import Platform
+from dagster_defs.wiring import clickhouse_store
 from erasure import expiry, report
 from erasure.ledger import batches as ledger
 from erasure.settings import var_dir
@@ -20,6 +21,7 @@ def end_undo_windows(context: dg.OpExecutionContext, platform: Platform) -> None
         settings = platform.settings()
         lapsed = ledger.lapse_old_plans(settings)
         expired = expiry.expire(settings, var_dir())
+        clickhouse_store(settings, platform.inventory()).forget(but=ledger.in_force(settings))
         report.write_index(settings, platform.reports_dir())
     context.log.info(f"{len(expired)} batches expired, {lapsed} plans lapsed")
 

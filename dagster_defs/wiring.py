@@ -63,7 +63,8 @@ def redis_store(settings: Settings, inventory: Inventory, fence: int = 0) -> Red
     return RedisStore(client, inventory.of("redis"))
 
 
-def _clickhouse(settings: Settings, inventory: Inventory, fence: int) -> Store:
+def clickhouse_store(settings: Settings, inventory: Inventory, fence: int = 0) -> ClickHouseStore:
+    """ClickHouse, the analytics."""
     return ClickHouseStore(
         settings=settings.clickhouse,
         world=inventory.world,
@@ -100,7 +101,7 @@ def boto_client(settings: S3Settings) -> Any:
 
 _BUILDERS: Mapping[str, Callable[[Settings, Inventory, int], Store]] = {
     "postgres": postgres_store,
-    "clickhouse": _clickhouse,
+    "clickhouse": clickhouse_store,
     "elasticsearch": _search,
     "redis": redis_store,
 }

@@ -18,6 +18,7 @@ from erasure.ledger import steps
 from erasure.ledger.database import connect
 from erasure.ledger.freezing import differences, load_targets, targets_digest
 from erasure.plan import PRODUCT_VERSION, Plan, PlanCounts, conflicts, drifted, exceeded_caps
+from erasure.stores.clickhouse import ClickHouseStore
 from erasure.stores.redis import RedisStore
 
 GROUP = "plan"
@@ -59,6 +60,8 @@ def _plan_store(name: str) -> dg.AssetsDefinition:
             if unknown:
                 raise Refused("The inventory and the store disagree; nothing was changed.", unknown)
             targets = load_targets(settings, batch_id=batch_id)
+            if isinstance(store, ClickHouseStore):
+                store.forget(but=ledger.in_force(settings))
             counts = store.count(targets)
             steps.plan(settings, batch_id=batch_id, store=name, stage="mask", counts=counts)
             if isinstance(store, RedisStore):

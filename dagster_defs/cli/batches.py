@@ -77,6 +77,11 @@ def register(app: typer.Typer) -> None:
             settings = run.settings()
             lapsed = ledger.lapse_old_plans(settings)
             expired = expiry.expire(settings, var_dir())
+            from dagster_defs.dbt_runner import inventory_of
+            from dagster_defs.wiring import clickhouse_store
+
+            inventory = inventory_of(settings.erasure.world)
+            clickhouse_store(settings, inventory).forget(but=ledger.in_force(settings))
             run.result |= {
                 "state": "expired",
                 "batches": [{"batch_id": b, "state": "erased"} for b in expired],

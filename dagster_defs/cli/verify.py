@@ -38,7 +38,8 @@ def register(app: typer.Typer) -> None:
                     f"{sign} {verdict.store}: {verdict.survivors} survivors, {verdict.masked} masked values"
                 )
                 for sentence in verdict.failed:
-                    run.problem(sentence)
+                    named = sentence.startswith(verdict.store)
+                    run.problem(sentence if named else f"{verdict.store}/{sentence}")
                 if verdict.unjudged:
                     run.say(
                         f"   needles have expired: no longer to be judged are {', '.join(verdict.unjudged)}"

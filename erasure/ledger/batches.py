@@ -80,6 +80,15 @@ def newest_plan(settings: Settings, *, csv_sha256: str) -> Batch | None:
     return Batch(**row) if row else None
 
 
+def in_force(settings: Settings) -> frozenset[str]:
+    """The batches whose needles may still be needed: planned, or in work."""
+    with connect(settings.database) as connection:
+        rows = connection.execute(
+            "select batch_id from erasure.batches where state in ('planned', 'executing', 'failed')"
+        ).fetchall()
+    return frozenset(row["batch_id"] for row in rows)
+
+
 def keep_plan(
     settings: Settings, *, batch_id: str, fingerprint: str, plan: dict[str, Any], cap_reason: str = ""
 ) -> None:

@@ -97,6 +97,17 @@ class ClickHouseStore:
                 counts[item.name] = Count(records=0)
         return counts
 
+    def forget(self, *, but: frozenset[str]) -> None:
+        """Drops what a crash has left of other batches' target sets; those of `but` may be in use."""
+        with self._connect() as client:
+            if not client.command("exists table erasure.targets"):
+                return
+            found = client.query("select distinct batch_id from erasure.targets").result_rows
+            for (batch_id,) in found:
+                if batch_id not in but:
+                    client.command(f"alter table erasure.targets drop partition '{batch_id}'")
+            _drop_if_empty(client)
+
     def _counted(self, client: "Client", targets: TargetSet) -> Counts:
         selects = self._models.masked_rows(NAME, targets.batch_id)
         return {
@@ -176,9 +187,13 @@ def _carried_over(client: "Client", targets: TargetSet) -> Iterator[None]:
         yield
     finally:
         client.command(f"alter table erasure.targets drop partition '{targets.batch_id}'")
-        # Planning one batch while another executes shares the table: only the last one out drops it.
-        if client.command("select count() from erasure.targets") == 0:
-            client.command("drop table erasure.targets sync")
+        _drop_if_empty(client)
+
+
+def _drop_if_empty(client: "Client") -> None:
+    # Planning one batch while another executes shares the table: only the last one out drops it.
+    if client.command("select count() from erasure.targets") == 0:
+        client.command("drop table if exists erasure.targets sync")
 
 
 def _check_carried_over(client: "Client", batch_id: str, rows: list[tuple[str, str, str]]) -> None:

@@ -224,6 +224,24 @@ def test_what_a_killed_run_has_left_there_does_not_count(world: SqlWorld) -> Non
     assert carried(world) == 0
 
 
+def test_what_a_killed_run_has_left_is_dropped_unless_its_batch_is_in_force(world: SqlWorld) -> None:
+    kept, stale = "b20260202T000000Z-ffffff", "b20260101T000000Z-eeeeee"
+    world.clickhouse().count(world.targets())
+    world.analytics.command("create database if not exists erasure")
+    world.analytics.command(
+        "create table erasure.targets (batch_id String, contributor_id UUID, kind LowCardinality(String), value String)"
+        " engine = MergeTree order by (kind, value) partition by batch_id"
+    )
+    world.analytics.insert("erasure.targets", [(batch, CONTROL, "email", OTHERS) for batch in (kept, stale)])
+
+    world.clickhouse().forget(but=frozenset({kept}))
+
+    assert world.analytics.query("select batch_id from erasure.targets").result_rows == [(kept,)]
+    world.clickhouse().forget(but=frozenset())
+    assert world.analytics.query("exists table erasure.targets").result_rows == [(0,)]
+    world.clickhouse().forget(but=frozenset())
+
+
 @contextmanager
 def listening_gateway(folder: Path) -> Iterator[Gateway]:
     """An engine of its own that writes down every statement."""

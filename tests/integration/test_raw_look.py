@@ -1,0 +1,293 @@
+"""What is in the engines after a deletion, by a look that uses none of the product.
+
+One world and one deletion, with no undo window, serve all tests; whoever changes something puts it back.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+import redis
+
+from tests.flow_fixtures import Answer, Flow, Person
+from tests.integration import outcome, raw_look
+from tests.integration.raw_look import STORES, Place, Snapshot, look
+
+# Somebody with two accounts, of which the CSV names one; somebody with aliases and with a judgment and a message that
+# have lost their id; somebody whose namesake stays; one with nothing special about them, and one who still works, whose
+# judgments are the latest of their units.
+REQUESTED = ("twin", "aliased", "namesake")
+JOINED = "twin_merged"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deletion:
+    """The one deletion: who it was to erase, and what was there before and after."""
+
+    answer: Answer
+    people: tuple[Person, ...]
+    before: Snapshot
+    after: Snapshot
+
+    @property
+    def batch_id(self) -> str:
+        return str(self.answer.result["batch_id"])
+
+    @property
+    def values(self) -> list[str]:
+        """The targets' values, but for the name that somebody who stays has too."""
+        shared = self.people[REQUESTED.index("namesake")].full_name
+        return [value for person in self.people for value in person.values if value != shared]
+
+
+@pytest.fixture(scope="module")
+def deletion(flow: Flow) -> Deletion:
+    requested = [*flow.edge(*REQUESTED), *flow.plain()[:1], *flow.plain(inactive=False)[:1]]
+    before = look(flow.config)
+    answer = flow.command("delete", "--csv", flow.csv(requested), "--execute", "--undo-days", "0")
+    return Deletion(
+        answer=answer,
+        people=(*requested, *flow.edge(JOINED)),
+        before=before,
+        after=look(flow.config),
+    )
+
+
+def test_the_look_imports_nothing_of_the_product() -> None:
+    tree = ast.parse(Path(raw_look.__file__).read_text(encoding="utf-8"))
+    modules = {
+        name.partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in (
+            [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or "."]
+        )
+    }
+    assert modules.isdisjoint({"erasure", "expectations", "dagster_defs", "sandbox", "tests", "."})
+
+
+def test_the_deletion_ended_well(deletion: Deletion) -> None:
+    assert deletion.answer.code == 0, deletion.answer.said
+    assert deletion.answer.result["state"] == "erased"
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_before_it_the_look_finds_the_people_in_every_store(deletion: Deletion, store: str) -> None:
+    for person in deletion.people:
+        if store == "s3" and not _has_files(deletion.before, person):
+            continue
+        places = deletion.before.naming(person.values)
+        assert any(place.store == store for place in places), f"{store} never named {person.contributor_id}"
+
+
+def test_the_scene_holds_what_is_hard_to_find(deletion: Deletion) -> None:
+    """Else the other tests would prove less than they seem to."""
+    aliased = deletion.people[REQUESTED.index("aliased")]
+    before = deletion.before
+    named = before.naming(aliased.emails)
+    without_id = [p for p in named if aliased.contributor_id not in before.records[p] + p.key]
+    assert {"public.judgments", "public.support_messages"} <= {place.object for place in without_id}
+    assert any(
+        aliased.email.upper() in before.records[place] for place in named if place.store == "clickhouse"
+    )
+    assert len({p.key.partition("@")[0] for p in before.of("s3")}) < len(before.of("s3"))
+    assert "(delete marker)" in before.of("s3").values()
+
+
+def test_after_it_no_value_of_the_people_is_anywhere(deletion: Deletion) -> None:
+    assert deletion.after.naming(deletion.values) == []
+    assert deletion.after.records.keys() & deletion.before.records.keys()
+
+
+def test_the_name_of_a_namesake_stays_with_the_namesake_alone(flow: Flow, deletion: Deletion) -> None:
+    gone, stays = deletion.people[REQUESTED.index("namesake")], flow.edge("active_namesake")[0]
+    assert gone.full_name == stays.full_name
+    of_both = set(deletion.before.naming([gone.full_name]))
+    of_one = set(deletion.before.naming([stays.contributor_id, *stays.emails])) & of_both
+    assert of_one < of_both
+    assert set(deletion.after.naming([gone.full_name])) == of_one
+
+
+def test_everybody_elses_records_are_the_same_byte_for_byte(deletion: Deletion) -> None:
+    outcome.require_others_untouched(deletion.before, deletion.after, deletion.people)
+    untouched = world_places(deletion.before) - outcome.theirs(deletion.before, deletion.people)
+    for store in STORES:
+        assert any(place.store == store for place in untouched), (
+            f"{store} has nobody else's record to compare"
+        )
+
+
+def test_shared_records_differ_in_the_targets_part_alone(deletion: Deletion) -> None:
+    outcome.require_masked_records(deletion.before, deletion.after, deletion.people)
+    shared = [
+        json.loads(text)
+        for place, text in deletion.after.of("elasticsearch", "project-").items()
+        if deletion.before.records[place] != text
+    ]
+    assert shared
+    assert any(e["workerEmail"] != outcome.MASK for document in shared for e in document["judgments"])
+    assert any(document["latest"]["workerEmail"] == outcome.MASK for document in shared)
+
+
+def test_what_stays_of_the_people_in_postgres_is_in_its_masked_form(flow: Flow, deletion: Deletion) -> None:
+    for person in deletion.people:
+        (row,) = flow.sql("select * from contributors where contributor_id = %s", person.contributor_id)
+        assert row["email"] == f"{outcome.MASK}-{person.contributor_id}"
+        assert (row["full_name"], row["address"], row["status"]) == (outcome.MASK, None, "erased")
+    assert flow.sql(
+        "select 1 from judgments where contributor_id is null and contributor_email = %s", outcome.MASK
+    )
+
+
+def test_the_ledger_keeps_no_value_of_anybody(deletion: Deletion) -> None:
+    ledger = Snapshot(records=deletion.after.of("postgres", f"{outcome.LEDGER}."))
+    assert ledger.naming([deletion.batch_id])
+    assert ledger.naming(["@"]) == []
+    assert ledger.of("postgres", f"{outcome.LEDGER}.targets") == {}
+
+
+def test_verify_finds_nothing_afterwards(flow: Flow, deletion: Deletion) -> None:
+    answer = flow.command("verify", deletion.batch_id)
+    assert answer.code == 0, answer.said
+    assert {found["survivors"] for found in answer.result["counts"].values()} == {0}
+
+
+def put_back_in_postgres(flow: Flow, deletion: Deletion) -> Iterator[str]:
+    person = deletion.people[0]
+    update = "update contributors set full_name = %s where contributor_id = %s"
+    flow.sql(update, person.full_name, person.contributor_id)
+    try:
+        yield "postgres/contributors"
+    finally:
+        flow.sql(update, outcome.MASK, person.contributor_id)
+
+
+def put_back_in_clickhouse(flow: Flow, deletion: Deletion) -> Iterator[str]:
+    person = deletion.people[0]
+    rows = deletion.before.of("clickhouse", "kepler.unit_metrics").values()
+    old = next(text for text in rows if person.contributor_id in text)
+
+    def ask(statement: str) -> None:
+        answer = httpx.post(
+            f"http://{flow.setting('clickhouse', 'host')}:{flow.setting('clickhouse', 'port')}/",
+            content=statement,
+            headers={
+                "X-ClickHouse-User": flow.setting("clickhouse", "username"),
+                "X-ClickHouse-Key": flow.setting("clickhouse", "password"),
+            },
+            timeout=60,
+            trust_env=False,
+        )
+        assert answer.status_code == httpx.codes.OK, answer.text
+
+    ask(f"INSERT INTO kepler.unit_metrics FORMAT JSONEachRow {old}")
+    try:
+        yield "clickhouse/unit_metrics"
+    finally:
+        ask(
+            "ALTER TABLE kepler.unit_metrics DELETE"
+            f" WHERE contributor_id = '{person.contributor_id}' AND email <> '{outcome.MASK}'"
+            " SETTINGS mutations_sync = 2"
+        )
+
+
+def put_back_in_elasticsearch(flow: Flow, deletion: Deletion) -> Iterator[str]:
+    person = deletion.people[0]
+    place, old = next(
+        (place, text)
+        for place, text in deletion.before.of("elasticsearch", "project-").items()
+        if person.contributor_id in text
+    )
+
+    def put(text: str) -> None:
+        url = f"{flow.setting('elasticsearch', 'url')}/{place.object}/_doc/{place.key}?refresh=true"
+        httpx.put(url, json=json.loads(text), timeout=60, trust_env=False).raise_for_status()
+
+    put(old)
+    try:
+        yield "elasticsearch/units"
+    finally:
+        put(deletion.after.records[place])
+
+
+def put_back_in_s3(flow: Flow, deletion: Deletion) -> Iterator[str]:
+    client: Any = boto3.session.Session().client(
+        "s3",
+        endpoint_url=flow.setting("s3", "endpoint_url"),
+        region_name=flow.setting("s3", "region"),
+        aws_access_key_id=flow.setting("s3", "aws_access_key_id"),
+        aws_secret_access_key=flow.setting("s3", "aws_secret_access_key"),
+    )
+    bucket, person = flow.setting("s3", "bucket_name"), deletion.people[0]
+    place, old = next(
+        (place, text)
+        for place, text in deletion.before.of("s3").items()
+        if f"{person.contributor_id}/profile.json" in place.key
+    )
+    key = place.key.partition("@")[0]
+    version = client.put_object(Bucket=bucket, Key=key, Body=old.encode())["VersionId"]
+    try:
+        yield "s3/contributor_files"
+    finally:
+        client.delete_object(Bucket=bucket, Key=key, VersionId=version)
+
+
+def put_back_in_redis(flow: Flow, deletion: Deletion) -> Iterator[str]:
+    key = f"profile:{deletion.people[0].contributor_id}"
+    old = json.loads(deletion.before.records[Place("redis", "profile", key)])
+    with redis.Redis(
+        host=flow.setting("redis", "host"),
+        port=int(flow.setting("redis", "port")),
+        password=flow.setting("redis", "password"),
+        db=int(flow.setting("redis", "db")),
+    ) as client:
+        client.hset(key, mapping=old)
+        try:
+            yield "redis/profiles"
+        finally:
+            client.delete(key)
+
+
+@pytest.mark.parametrize(
+    "put_back",
+    [
+        put_back_in_postgres,
+        put_back_in_clickhouse,
+        put_back_in_elasticsearch,
+        put_back_in_s3,
+        put_back_in_redis,
+    ],
+)
+def test_without_the_masking_of_one_record_both_the_look_and_verify_fail(
+    flow: Flow, deletion: Deletion, put_back: Callable[[Flow, Deletion], Iterator[str]]
+) -> None:
+    with contextmanager(put_back)(flow, deletion) as place:
+        seen = look(flow.config)
+        store, _, table = place.partition("/")
+        assert {found.store for found in seen.naming(deletion.values)} == {store}
+        with pytest.raises(AssertionError):
+            outcome.require_erased(deletion.before, seen, deletion.people)
+        answer = flow.command("verify", deletion.batch_id)
+        assert answer.code == 1
+        counts, problems = answer.result["counts"], answer.result["problems"]
+        assert {name for name in counts if counts[name]["survivors"]} == {store}
+        assert problems and all(table in problem for problem in problems), problems
+        assert deletion.people[0].email not in answer.said
+    outcome.require_unchanged(deletion.after, look(flow.config))
+
+
+def world_places(snapshot: Snapshot) -> set[Place]:
+    return set(outcome.world(snapshot).records)
+
+
+def _has_files(before: Snapshot, person: Person) -> bool:
+    return any(person.contributor_id in place.key for place in before.of("s3"))
