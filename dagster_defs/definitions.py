@@ -13,6 +13,7 @@ import dagster as dg  # noqa: E402
 from dagster_defs.assets import plan, purge, report, revoke, targets, verify  # noqa: E402
 from dagster_defs.assets.mask import mask_assets  # noqa: E402
 from dagster_defs.jobs import execute_deletion, plan_deletion  # noqa: E402
+from dagster_defs.request import request_deletion  # noqa: E402
 from dagster_defs.resources import Platform  # noqa: E402
 from dagster_defs.schedules import expire, expire_daily  # noqa: E402
 from dagster_defs.sensors import settle_failed_runs  # noqa: E402
@@ -29,7 +30,7 @@ defs = dg.Definitions(
         *purge.purge_stores,
         report.summary,
     ],
-    jobs=[plan_deletion, execute_deletion, expire],
+    jobs=[request_deletion, plan_deletion, execute_deletion, expire],
     schedules=[expire_daily],
     sensors=[settle_failed_runs],
     resources={"platform": Platform()},

@@ -9,7 +9,6 @@ import dagster as dg
 from dagster_defs.assets.common import safe_errors
 from dagster_defs.jobs import EXECUTE, PLAN, execute_deletion, plan_deletion
 from dagster_defs.resources import Platform
-from erasure.errors import ErasureError
 from erasure.execution import settle
 from erasure.ledger import batches as ledger
 
@@ -30,7 +29,4 @@ def settle_failed_runs(context: dg.RunFailureSensorContext, platform: Platform) 
         if run.job_name == EXECUTE:
             settle(settings, batch_id=batch_id, run_id=run.run_id)
         elif run.job_name == PLAN:
-            try:
-                ledger.cancel(settings, batch_id=batch_id)
-            except ErasureError as error:
-                context.log.info(str(error))
+            ledger.abandon(settings, batch_id=batch_id)

@@ -8,6 +8,7 @@ import csv
 import hashlib
 import io
 import os
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ ID_COLUMN = "contributor_id"
 EMAIL_COLUMN = "email_address"
 _PROBLEMS_SHOWN = 20
 _UUID_LENGTH = 36
+_BATCH_ID = re.compile(r"b\d{8}T\d{6}Z-[0-9a-f]{4,32}")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -72,6 +74,15 @@ def mint_batch_id(now: datetime | None = None) -> str:
     """An opaque id such as `b20261123T141200Z-3f9a1c`: it sorts by time and says nothing of anybody."""
     moment = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
     return f"b{moment}-{uuid.uuid4().hex[:6]}"
+
+
+def require_batch_id(batch_id: str) -> str:
+    """A batch id as we mint them. Partitions can be named by hand in the UI, and the id stands in statements."""
+    if not _BATCH_ID.fullmatch(batch_id):
+        raise BadInput(
+            f"{batch_id!r} is no batch id such as b20261123T141200Z-3f9a1c; launch request_deletion, which mints one."
+        )
+    return batch_id
 
 
 def read_request(path: Path) -> Request:

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -150,12 +151,7 @@ class Flow:
 
         from dagster_defs.cli.main import app
 
-        with pytest.MonkeyPatch.context() as patch:
-            for name in (CONFIG_VARIABLE, *ENVIRONMENT):
-                # Set first, so that what the command itself sets is undone as well.
-                patch.setenv(name, "")
-            for name, value in self.environment.items():
-                patch.setenv(name, value)
+        with self.surroundings():
             try:
                 told = CliRunner().invoke(app, self.arguments(*arguments, config=config))
             finally:
@@ -163,6 +159,17 @@ class Flow:
         if told.exception is not None and not isinstance(told.exception, SystemExit):
             raise told.exception
         return Answer(code=told.exit_code, out=told.stdout, err=told.stderr)
+
+    @contextmanager
+    def surroundings(self, **more: str) -> Iterator[None]:
+        """This process with the flow's environment, as before afterwards."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name in (CONFIG_VARIABLE, *ENVIRONMENT):
+                # Set first, so that what the product itself sets is undone as well.
+                patch.setenv(name, "")
+            for name, value in {**self.environment, **more}.items():
+                patch.setenv(name, value)
+            yield
 
     def process(
         self, *arguments: str | Path, out: IO[str], err: IO[str], config: Path | None = None

@@ -11,7 +11,7 @@ import typer
 
 from dagster_defs.cli.run import Run, reporting, run_of, step_progress
 from erasure import report
-from erasure.errors import BadInput, ErasureError, ExitCode, Refused
+from erasure.errors import BadInput, ExitCode, Refused
 from erasure.ledger import batches as ledger
 from erasure.ledger import database, steps
 from erasure.settings import Settings, var_dir
@@ -135,17 +135,9 @@ def _plan(run: Run, settings: Settings, config: dict[str, dict[str, Any]]) -> le
     run.result["run_id"] = outcome.run_id
     if not outcome.succeeded:
         run.result["state"] = "refused"
-        _abandon(settings, batch_id)
+        ledger.abandon(settings, batch_id=batch_id)
         _raise_first(run, outcome.errors)
     return ledger.get(settings, batch_id)
-
-
-def _abandon(settings: Settings, batch_id: str) -> None:
-    """A plan that could not be made keeps no needle; where PostgreSQL is away it lapses by itself."""
-    try:
-        ledger.cancel(settings, batch_id=batch_id)
-    except ErasureError:
-        return
 
 
 def _raise_first(run: Run, errors: Any) -> None:

@@ -4,7 +4,6 @@ Add here: another criterion of inactivity that a user may set.
 Keep out: the query (`dbt_project/models/targets/inactive_contributors.sql`).
 """
 
-from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +13,8 @@ import typer
 from dagster_defs.cli.run import reporting, run_of
 from erasure.errors import BadInput
 from erasure.expiry import record_export
-from erasure.ledger.database import connect, migrate
+from erasure.inactive import find_inactive
+from erasure.ledger.database import migrate
 from erasure.settings import PROJECT_ROOT, var_dir
 from erasure.targets import write_csv
 
@@ -49,28 +49,16 @@ def register(app: typer.Typer) -> None:
 
             migrate(settings.database)
             query = dbt_of(settings).inactive_contributors(days_inactive)
-            with connect(settings.database) as connection:
-                rows = connection.execute(
-                    f"select * from ({query}) as inactive order by contributors_so_far, contributor_id"
-                ).fetchall()
-            found = [row for row in rows if row["excluded_because"] is None]
-            chosen = [
-                row
-                for row in found
-                if max_contributors is None or row["contributors_so_far"] <= max_contributors
-            ]
-            excluded = Counter(
-                str(row["excluded_because"]) for row in rows if row["excluded_because"] is not None
-            )
-            run.say(f"✅ Found {len(found)} inactive contributors (no activity for {days_inactive} days)")
-            for reason, number in sorted(excluded.items()):
+            inactive = find_inactive(settings, query=query, max_contributors=max_contributors)
+            run.say(f"✅ Found {inactive.found} inactive contributors (no activity for {days_inactive} days)")
+            for reason, number in inactive.excluded.items():
                 run.say(f"   excluded: {number} ({reason})")
-            if len(chosen) < len(found):
-                run.say(f"   oldest first, at most {max_contributors}: {len(chosen)}")
+            if len(inactive.chosen) < inactive.found:
+                run.say(f"   oldest first, at most {max_contributors}: {len(inactive.chosen)}")
             run.result |= {
-                "contributors": len(chosen),
+                "contributors": len(inactive.chosen),
                 "csv": None,
-                "excluded": dict(excluded),
+                "excluded": dict(inactive.excluded),
                 "state": "found",
             }
             if execute:
@@ -78,11 +66,11 @@ def register(app: typer.Typer) -> None:
                 path = csv or PROJECT_ROOT / "backups" / f"inactive_contributors_{stamp}.csv"
                 path = path.expanduser()
                 try:
-                    write_csv(path, ((str(row["contributor_id"]), row["email_address"]) for row in chosen))
+                    write_csv(path, inactive.chosen)
                 except FileExistsError:
                     raise BadInput(f"{path} exists already; name another file by --csv.") from None
                 record_export(var_dir(), path)
                 run.result |= {"csv": str(path), "state": "exported"}
-                run.say(f"✅ Exported {len(chosen)} contributors to {path}")
+                run.say(f"✅ Exported {len(inactive.chosen)} contributors to {path}")
             else:
-                run.say(f"   dry run: {len(chosen)} would be exported; --execute writes the CSV")
+                run.say(f"   dry run: {len(inactive.chosen)} would be exported; --execute writes the CSV")

@@ -12,7 +12,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from erasure.errors import BadInput, Refused
+from erasure.errors import BadInput, Refused, StoreUnavailable
 from erasure.ledger.database import Connection, connect, exists
 from erasure.settings import Settings
 
@@ -124,6 +124,14 @@ def cancel(settings: Settings, *, batch_id: str) -> None:
         if cancelled.rowcount != 1:
             raise Refused(f"Batch {batch_id} is not planned any more; only a plan can be cancelled.")
         _forget(connection, batch_id)
+
+
+def abandon(settings: Settings, *, batch_id: str) -> None:
+    """A plan that could not be made keeps no needle; where PostgreSQL is away it lapses by itself."""
+    try:
+        cancel(settings, batch_id=batch_id)
+    except (Refused, StoreUnavailable):
+        return
 
 
 def start(settings: Settings, *, batch_id: str, reviewed: bool, undo_days: int) -> None:

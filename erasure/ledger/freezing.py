@@ -13,7 +13,7 @@ from erasure.errors import BadInput, Refused, StoreRefused, safe_reason
 from erasure.ledger.database import Connection, connect
 from erasure.rules import normalise_email
 from erasure.settings import Settings
-from erasure.targets import Needle, Request, TargetSet
+from erasure.targets import Needle, Request, TargetSet, require_batch_id
 
 _LINES_SHOWN = 20
 _SENTENCES = {
@@ -49,6 +49,7 @@ def freeze(
     Raises BadInput that lists the lines PostgreSQL disagrees with, and Refused where an email is used by a target
     and by somebody else.
     """
+    require_batch_id(batch_id)
     try:
         with connect(settings.database) as connection:
             connection.execute(

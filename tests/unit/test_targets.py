@@ -11,7 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from erasure.errors import BadInput
-from erasure.targets import Needle, TargetSet, mint_batch_id, read_request, write_csv
+from erasure.targets import (
+    Needle,
+    TargetSet,
+    mint_batch_id,
+    read_request,
+    require_batch_id,
+    write_csv,
+)
 
 A = "5a0c2c52-9f4e-4c3c-8f0e-0d6a2f3b1c11"
 B = "7b1d3d63-0a5f-4d4d-9a1f-1e7b3a4c2d22"
@@ -127,6 +134,14 @@ def test_batch_ids_are_opaque_and_sort_by_time() -> None:
     assert early.startswith("b20260102T030405Z-")
     assert early < mint_batch_id(datetime(2026, 1, 2, 3, 4, 6, tzinfo=UTC))
     assert mint_batch_id() != mint_batch_id()
+
+
+@pytest.mark.parametrize("name", ["", "b1", "x' or '1'='1", "b20260102T030405Z-abcdef'", "B20260102T030405Z-abcdef"])
+def test_only_batch_ids_as_we_mint_them_pass(name: str) -> None:
+    minted = mint_batch_id()
+    assert require_batch_id(minted) == minted
+    with pytest.raises(BadInput, match="is no batch id such as"):
+        require_batch_id(name)
 
 
 def test_a_target_set_shows_nobody() -> None:

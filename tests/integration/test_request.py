@@ -1,0 +1,91 @@
+"""How a batch begins in the UI: `request_deletion` mints it and plans it, and nothing is changed by that.
+
+Holds: a request by criteria, one by a CSV, and a wrong one.
+Add here: another way of asking for a deletion in the UI.
+Keep out: what a plan holds (`test_delete.py`).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from tests.flow_fixtures import Flow
+from tests.integration.outcome import require_unchanged, world
+from tests.integration.raw_look import look
+
+
+def requested(flow: Flow, **config: Any) -> dg.ExecuteInProcessResult:
+    """Launches the job as the UI does, on the flow's own instance."""
+    from dagster_defs.definitions import defs
+
+    run_config: Mapping[str, Any] = {"ops": {"request": {"config": config}}}
+    with flow.surroundings(CONTRIBUTOR_DELETION_CONFIG=str(flow.config)):
+        job = defs.resolve_job_def("request_deletion")
+        return job.execute_in_process(
+            run_config=run_config, instance=dg.DagsterInstance.get(), raise_on_error=False
+        )
+
+
+def batches(flow: Flow) -> list[dict[str, Any]]:
+    """All batches, newest first."""
+    found: list[dict[str, Any]] = flow.command("status").result["batches"]
+    return found
+
+
+def test_criteria_are_planned_under_a_batch_of_their_own_and_nothing_is_changed(flow: Flow) -> None:
+    before, known = look(flow.config), len(batches(flow))
+
+    assert requested(flow, max_contributors=3).success
+
+    newest, *others = batches(flow)
+    assert (newest["state"], len(others)) == ("planned", known)
+    assert newest["fingerprint"]
+    with flow.surroundings(CONTRIBUTOR_DELETION_CONFIG=str(flow.config)):
+        instance = dg.DagsterInstance.get()
+        assert instance.has_dynamic_partition("batches", newest["batch_id"])
+        runs = instance.get_runs(filters=dg.RunsFilter(tags={"batch": newest["batch_id"]}))
+    assert [(run.job_name, run.is_success) for run in runs] == [("plan_deletion", True)]
+    require_unchanged(world(before), world(look(flow.config)))
+
+
+def test_a_csv_is_planned_as_it_is(flow: Flow) -> None:
+    csv = flow.csv(flow.plain()[:2])
+
+    assert requested(flow, csv=str(csv)).success
+
+    newest = batches(flow)[0]
+    assert flow.command("status", newest["batch_id"]).result["state"] == "planned"
+    assert flow.sql(
+        "select count(*) as people from erasure.targets where batch_id = %s and kind = 'contributor'",
+        newest["batch_id"],
+    ) == [{"people": 2}]
+
+
+@pytest.mark.parametrize("config", [{"csv": "/nowhere/at/all.csv"}, {"days_inactive": 100_000}])
+def test_a_request_for_nobody_fails_and_leaves_no_plan(flow: Flow, config: dict[str, Any]) -> None:
+    known = batches(flow)
+    assert not requested(flow, **config).success
+    assert [batch for batch in batches(flow) if batch["state"] == "planned"] == [
+        batch for batch in known if batch["state"] == "planned"
+    ]
+
+
+def test_a_partition_named_by_hand_is_refused_before_it_reaches_a_statement(flow: Flow) -> None:
+    from dagster_defs.jobs import PLAN
+    from dagster_defs.launch import launch
+    from erasure.settings import load_settings
+
+    csv = flow.csv(flow.plain()[:1])
+    with flow.surroundings(CONTRIBUTOR_DELETION_CONFIG=str(flow.config)):
+        outcome = launch(
+            load_settings(flow.config, environ={}),
+            job_name=PLAN,
+            batch_id="x' or '1'='1",
+            config={"targets__deletion_targets": {"csv": str(csv)}},
+            on_step=lambda *what: None,
+        )
+    assert not outcome.succeeded
+    assert [error.error_class for error in outcome.errors] == ["BadInput"]
+    assert "is no batch id" in outcome.errors[0].message
