@@ -33,27 +33,10 @@ create table if not exists erasure.targets (
 """
 
 
-class ClickHouseStore:
+class ClickHouseStore(shared.SqlStore[ClickHouseSettings]):
     """The world's tables in ClickHouse."""
 
     name = NAME
-
-    def __init__(
-        self,
-        *,
-        settings: ClickHouseSettings,
-        world: str,
-        registered: tuple[InventoryObject, ...],
-        objects: tuple[InventoryObject, ...],
-        models: shared.MaskModels,
-        fence: int = 0,
-    ) -> None:
-        self._settings = settings
-        self._world = world
-        self._registered = registered
-        self._objects = tuple(item for item in objects if item.ruled_fields)
-        self._models = models
-        self._fence = fence
 
     def health(self) -> Health:
         """Asks for the server's version."""

@@ -23,27 +23,10 @@ from erasure.targets import TargetSet
 NAME = "postgres"
 
 
-class PostgresStore:
-    """The world's tables in PostgreSQL; `fence` is the lease's number, needed for masking alone."""
+class PostgresStore(shared.SqlStore[DatabaseSettings]):
+    """The world's tables in PostgreSQL."""
 
     name = NAME
-
-    def __init__(
-        self,
-        *,
-        settings: DatabaseSettings,
-        world: str,
-        registered: tuple[InventoryObject, ...],
-        objects: tuple[InventoryObject, ...],
-        models: shared.MaskModels,
-        fence: int = 0,
-    ) -> None:
-        self._settings = settings
-        self._world = world
-        self._registered = registered
-        self._objects = tuple(item for item in objects if item.ruled_fields)
-        self._models = models
-        self._fence = fence
 
     def health(self) -> Health:
         """Asks for the server's version."""

@@ -6,12 +6,14 @@ Keep out: connections and dialects; each engine has its own module beside this o
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from erasure.counts import Count, Counts
 from erasure.errors import Incomplete
 from erasure.inventory import InventoryObject
 from erasure.stores.base import Progress
+
+Connected = TypeVar("Connected")
 
 
 class MaskModels(Protocol):
@@ -39,6 +41,27 @@ def recounted(*, store: str, changed: Mapping[str, int], left: Counts, progress:
                 remedy="something writes them at the same time; resume masks again",
             )
     return {name: Count(records=number) for name, number in changed.items()}
+
+
+class SqlStore(Generic[Connected]):
+    """What both SQL stores are made of; `fence` is the lease's number, needed for masking alone."""
+
+    def __init__(
+        self,
+        *,
+        settings: Connected,
+        world: str,
+        registered: tuple[InventoryObject, ...],
+        objects: tuple[InventoryObject, ...],
+        models: MaskModels,
+        fence: int = 0,
+    ) -> None:
+        self._settings = settings
+        self._world = world
+        self._registered = registered
+        self._objects = tuple(item for item in objects if item.ruled_fields)
+        self._models = models
+        self._fence = fence
 
 
 # Table -> its columns, as the engine's catalog has them.

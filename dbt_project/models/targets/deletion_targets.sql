@@ -13,13 +13,9 @@ people as (
 
 ),
 
-ineligible as (
+excluded as (
 
-    select
-        person_id,
-        string_agg(reason, ', ' order by reason) as excluded_because
-    from {{ ref('ineligible_people') }}
-    group by person_id
+    select * from {{ ref('excluded_people') }}
 
 ),
 
@@ -47,14 +43,14 @@ contributors as (
     select
         members.contributor_id,
         members.person_id,
-        case when ineligible.person_id is null then 'contributor' else 'excluded' end as kind,
+        case when excluded.person_id is null then 'contributor' else 'excluded' end as kind,
         cast(members.contributor_id as text) as value,
         coalesce(
-            ineligible.excluded_because,
+            excluded.excluded_because,
             case when members.is_requested then 'requested' else 'same person as one requested' end
         ) as reason
     from members
-    left join ineligible on members.person_id = ineligible.person_id
+    left join excluded on members.person_id = excluded.person_id
 
 ),
 

@@ -12,13 +12,9 @@ contributors as (
 
 ),
 
-ineligible as (
+excluded as (
 
-    select
-        person_id,
-        string_agg(reason, ', ' order by reason) as excluded_because
-    from {{ ref('ineligible_people') }}
-    group by person_id
+    select * from {{ ref('excluded_people') }}
 
 ),
 
@@ -29,10 +25,10 @@ inactive as (
         people.person_id,
         contributors.email as email_address,
         people.last_active_at,
-        ineligible.excluded_because
+        excluded.excluded_because
     from people
     inner join contributors on people.contributor_id = contributors.contributor_id
-    left join ineligible on people.person_id = ineligible.person_id
+    left join excluded on people.person_id = excluded.person_id
     where people.last_active_at < now() - make_interval(days => {{ days_inactive() }})
 
 ),
