@@ -34,5 +34,5 @@ defs = dg.Definitions(
     schedules=[expire_daily],
     sensors=[settle_failed_runs],
     resources={"platform": Platform()},
-    executor=dg.multi_or_in_process_executor,
+    executor=dg.in_process_executor,
 )

@@ -10,20 +10,24 @@ import dagster as dg
 
 PLAN = "plan_deletion"
 EXECUTE = "execute_deletion"
-# Small runs stay in one process; large ones choose `multiprocess` with a forkserver in the launchpad or run config.
-# (Spawning a process a step costs ten times as much as the steps.)
+# Small runs stay in one process. A large one chooses `multiprocess` in its run config, with
+# `start_method: {forkserver: {}}`: spawning a process a step costs ten times as much as the steps.
 IN_PROCESS: dict[str, Any] = {"execution": {"config": {"in_process": {}}}}
 # The command prints its own lines; the instance keeps all events all the same.
 QUIET: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 plan_deletion = dg.define_asset_job(
     PLAN,
+    executor_def=dg.multi_or_in_process_executor,
+    config=IN_PROCESS,
     selection=dg.AssetSelection.groups("targets")
     | dg.AssetSelection.groups("plan") - dg.AssetSelection.assets("plan/confirmed"),
     description="Freezes the target set of a batch and counts what would change. Changes nothing in any store.",
 )
 execute_deletion = dg.define_asset_job(
     EXECUTE,
+    executor_def=dg.multi_or_in_process_executor,
+    config=IN_PROCESS,
     selection=dg.AssetSelection.assets("plan/confirmed")
     | dg.AssetSelection.groups("revoke", "mask", "verify", "purge", "report"),
     description="Executes an unchanged plan: revoke, mask, verify, purge, report. Also resumes after a failure.",
