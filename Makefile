@@ -66,5 +66,5 @@ ui: setup ## Open the Dagster UI on the engines of `make up`
 
 lock: .venv/uv-ready ## Resolve pyproject.toml into requirements.txt
 	@$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --all-extras --python-version 3.11 \
-		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+		--no-emit-index-url --no-emit-find-links --no-strip-extras --custom-compile-command "make lock" \
 		--output-file requirements.txt pyproject.toml

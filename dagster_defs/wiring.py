@@ -65,6 +65,8 @@ def redis_store(settings: Settings, inventory: Inventory, fence: int = 0) -> Red
 
 def clickhouse_store(settings: Settings, inventory: Inventory, fence: int = 0) -> ClickHouseStore:
     """ClickHouse, the analytics."""
+    # The client logs what a driver said, unasked, to standard error; the store names the error itself.
+    logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
     return ClickHouseStore(
         settings=settings.clickhouse,
         world=inventory.world,

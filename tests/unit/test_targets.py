@@ -136,7 +136,9 @@ def test_batch_ids_are_opaque_and_sort_by_time() -> None:
     assert mint_batch_id() != mint_batch_id()
 
 
-@pytest.mark.parametrize("name", ["", "b1", "x' or '1'='1", "b20260102T030405Z-abcdef'", "B20260102T030405Z-abcdef"])
+@pytest.mark.parametrize(
+    "name", ["", "b1", "x' or '1'='1", "b20260102T030405Z-abcdef'", "B20260102T030405Z-abcdef"]
+)
 def test_only_batch_ids_as_we_mint_them_pass(name: str) -> None:
     minted = mint_batch_id()
     assert require_batch_id(minted) == minted
