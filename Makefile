@@ -50,7 +50,7 @@ format: setup ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-up: setup ## Start the engines, load a world (LABELS=FILE or CONTRIBUTORS=N) and leave them running
+up: setup ## Start the engines with a world and leave them running (LABELS=FILE or CONTRIBUTORS=N replace it)
 	@$(BIN)/python -m sandbox up $(call load_options,--load)
 	@echo 'export CONTRIBUTOR_DELETION_CONFIG="$(CURDIR)/var/sandbox/config.ini"  # then: .venv/bin/contributor-deletion check'
 

@@ -64,11 +64,12 @@ def _manifest(target: str, version: str) -> "Manifest":
         return Manifest.from_msgpack(packed.read_bytes())
     manifest: Manifest = _invoke(["parse"], target=target, folder=packed.parent, manifest=None).result
     packed.parent.mkdir(parents=True, exist_ok=True)
-    _replace(packed, manifest.to_msgpack())
     _replace(
         packed.with_name("manifest.json"),
         json.dumps(manifest.writable_manifest().to_dict(omit_none=False)).encode(),
     )
+    # Last, since its presence says that both are there.
+    _replace(packed, manifest.to_msgpack())
     return manifest
 
 

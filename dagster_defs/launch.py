@@ -120,5 +120,7 @@ def _error_of(step: str, event: dg.DagsterEvent) -> StepError:
     while info is not None and info.cause is not None:
         info = info.cause
     name = info.cls_name if info else "unknown"
+    if name == "DagsterExecutionInterruptedError":
+        return StepError(step=step, error_class=name, message="Interrupted; `resume` goes on with the batch.")
     text = str(info.message) if info else ""
     return StepError(step=step, error_class=name, message=text.partition(": ")[2].strip() or text.strip())

@@ -99,7 +99,8 @@ def control_of(settings: Settings, *, batch_id: str, contributors: InventoryObje
 def _require_unchanged(found: dict[str, int]) -> None:
     if found:
         raise Refused(
-            "Who may be erased has changed since the plan; nothing was changed. Plan again.",
+            "Who may be erased has changed since the plan; nothing was changed. Give this batch up by "
+            "`contributor-deletion cancel BATCH`, then plan again.",
             [
                 f"{number} entries of kind {kind} differ from the frozen target set"
                 for kind, number in found.items()

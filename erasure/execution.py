@@ -31,15 +31,18 @@ def mask(
     settings: Settings, *, store: Store, targets: TargetSet, check: Callable[[], None], progress: Progress
 ) -> Counts:
     """Masks a store as one recorded step and returns what the ledger says was done."""
-    return _recorded(settings, store, targets, "mask", store.count(targets), store.mask, check, progress)
+    return _recorded(settings, store, targets, "mask", store.count, store.mask, check, progress)
 
 
 def purge(
     settings: Settings, *, store: Store, targets: TargetSet, check: Callable[[], None], progress: Progress
 ) -> Counts:
     """Purges a store as one recorded step."""
-    none = {name: Count(records=0) for name in store.count(targets)}
-    return _recorded(settings, store, targets, "purge", none, store.purge, check, progress)
+
+    def nothing(targets: TargetSet) -> Counts:
+        return {name: Count(records=0) for name in store.count(targets)}
+
+    return _recorded(settings, store, targets, "purge", nothing, store.purge, check, progress)
 
 
 def settle(settings: Settings, *, batch_id: str, run_id: str) -> None:
@@ -59,7 +62,7 @@ def _recorded(
     store: Store,
     targets: TargetSet,
     stage: str,
-    pending: Counts,
+    count: Callable[[TargetSet], Counts],
     change: Callable[[TargetSet, Progress], Counts],
     check: Callable[[], None],
     progress: Progress,
@@ -69,8 +72,8 @@ def _recorded(
         progress(object_name, done, total)
 
     batch_id, name = targets.batch_id, store.name
-    steps.begin(settings, batch_id=batch_id, store=name, stage=stage, counts=pending)
     try:
+        steps.begin(settings, batch_id=batch_id, store=name, stage=stage, counts=count(targets))
         check()
         done = change(targets, checked)
     except ErasureError as error:

@@ -15,7 +15,8 @@ def record_export(var: Path, csv: Path) -> None:
     """Remembers a CSV as ours, by the hash of its content, so that it can be found from a batch."""
     folder = var / "exports"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / _sha256(csv)).write_text(str(csv.resolve()), encoding="utf-8")
+    name = hashlib.sha256(str(csv.resolve()).encode()).hexdigest()[:16]
+    (folder / f"{_sha256(csv)}-{name}").write_text(str(csv.resolve()), encoding="utf-8")
 
 
 def expire(settings: Settings, var: Path) -> list[str]:
@@ -27,14 +28,12 @@ def expire(settings: Settings, var: Path) -> list[str]:
 
 
 def _destroy_export(var: Path, sha256: str) -> None:
-    record = var / "exports" / sha256
-    if not sha256 or not record.exists():
-        return
-    csv = Path(record.read_text(encoding="utf-8"))
-    # A file that has changed since is somebody else's work by now.
-    if csv.exists() and _sha256(csv) == sha256:
-        csv.unlink()
-    record.unlink()
+    for record in (var / "exports").glob(f"{sha256}-*") if sha256 else ():
+        csv = Path(record.read_text(encoding="utf-8"))
+        # A file that has changed since is somebody else's work by now.
+        if csv.exists() and _sha256(csv) == sha256:
+            csv.unlink()
+        record.unlink()
 
 
 def _sha256(path: Path) -> str:

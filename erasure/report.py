@@ -54,7 +54,7 @@ def summary_lines(settings: Settings, batch: Batch) -> list[str]:
 def _summary(batch: Batch, found: Sequence[Step]) -> Iterator[str]:
     masked, revoked = done_by_store(found), done_by_store(found, "revoke")
     for store, text in _LINES.items():
-        if store in masked:
+        if store in masked and all(s.state == "done" for s in found if (s.store, s.stage) == (store, "mask")):
             yield f"✅ {text}: {sum(masked[store].values())}"
         else:
             failed = ", ".join(sorted({s.error_class for s in found if s.store == store and s.error_class}))

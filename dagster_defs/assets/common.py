@@ -14,8 +14,9 @@ import dagster as dg
 
 from dagster_defs.resources import Platform
 from erasure.counts import Counts
-from erasure.errors import ErasureError, safe_reason
+from erasure.errors import ErasureError, Refused, safe_reason
 from erasure.execution import leased
+from erasure.ledger import batches as ledger
 from erasure.ledger.freezing import load_targets
 from erasure.ledger.lease import Lease
 from erasure.settings import PROJECT_ROOT
@@ -62,6 +63,12 @@ def working(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[W
     with safe_errors():
         settings = platform.settings()
         batch_id = context.partition_key
+        state = ledger.get(settings, batch_id).state
+        if state != "executing":
+            raise Refused(
+                f"Batch {batch_id} is {state}, and this step works on one that executes: launch execute_deletion as a "
+                "whole, or `contributor-deletion resume` where it failed."
+            )
         with leased(
             settings,
             batch_id=batch_id,

@@ -11,9 +11,9 @@ from dagster_defs.partitions import batches
 from dagster_defs.resources import Platform
 from dagster_defs.wiring import postgres_store
 from erasure.errors import Refused
+from erasure.execution import leased
 from erasure.inventory import ALL_STORES
 from erasure.ledger import batches as ledger
-from erasure.ledger import lease as leases
 from erasure.ledger import steps
 from erasure.ledger.database import connect
 from erasure.ledger.freezing import differences, load_targets, targets_digest
@@ -146,15 +146,15 @@ def confirmed(
                 f"Batch {batch_id} is {batch.state}; only a plan in force can be executed. Plan again."
             )
         resumed = batch.state in ledger.IN_WORK
-        leases.take(
+        with leased(
             settings,
             batch_id=batch_id,
             run_id=context.run.run_id,
             run_ended=lambda run_id: run_ended(context, run_id),
-        )
-        if not resumed:
-            _require_unchanged(platform, batch, config)
-        ledger.start(settings, batch_id=batch_id, reviewed=config.reviewed, undo_days=config.undo_days)
+        ):
+            if not resumed:
+                _require_unchanged(platform, batch, config)
+            ledger.start(settings, batch_id=batch_id, reviewed=config.reviewed, undo_days=config.undo_days)
     return dg.MaterializeResult(metadata={"fingerprint": batch.fingerprint, "resumed": resumed})
 
 

@@ -6,7 +6,7 @@ Keep out: readings and expectations (`expectations/`).
 
 import dagster as dg
 
-from dagster_defs.assets.common import safe_errors
+from dagster_defs.assets.common import working
 from dagster_defs.assets.mask import LAST, key_of
 from dagster_defs.partitions import batches
 from dagster_defs.resources import Platform
@@ -40,7 +40,8 @@ def _verify_store(name: str) -> dg.AssetsDefinition:
     def verify_store(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
         from expectations import checkpoints
 
-        with safe_errors():
+        # Reading may take long: the lease must not expire meanwhile.
+        with working(context, platform):
             settings, batch_id = platform.settings(), context.partition_key
             verdict = checkpoints.verify_store(
                 settings,

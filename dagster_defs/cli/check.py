@@ -62,6 +62,11 @@ def register(app: typer.Typer) -> None:
                 for sentence in unknown:
                     run.problem(sentence)
                     failed = True
+            if settings.erasure.hash_key is None:
+                run.problem(
+                    "[erasure] hash_key is not set, so planning refuses; set it once to a random value."
+                )
+                failed = True
             if settings.api.job_url is None:
                 run.say("⚠️  Job API: not configured ([api] job_url); a lockout will not be proven")
             run.result["counts"] = counts

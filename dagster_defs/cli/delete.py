@@ -14,6 +14,7 @@ from erasure import report
 from erasure.errors import BadInput, ExitCode, Refused
 from erasure.ledger import batches as ledger
 from erasure.ledger import database, steps
+from erasure.ledger.freezing import left_out
 from erasure.settings import Settings, var_dir
 from erasure.targets import mint_batch_id, read_request
 
@@ -68,10 +69,16 @@ def register(app: typer.Typer) -> None:
                 }
                 batch = _plan(run, settings, config)
             _show_plan(run, settings, batch)
+            _show_left_out(run, settings, batch.batch_id)
             if not (batch.plan or {}).get("contributors"):
+                held = sum(run.result["excluded"].values())
                 ledger.cancel(settings, batch_id=batch.batch_id)
-                run.say("✅ Nothing to do: no contributor of the CSV is left to erase")
                 run.result["state"] = "cancelled"
+                if held:
+                    raise Refused(
+                        f"Nobody of the CSV may be erased now: {held} are held back, for the reasons above."
+                    )
+                run.say("✅ Nothing to do: no contributor of the CSV is left to erase")
             elif execute:
                 confirm = {
                     "fingerprint": batch.fingerprint,
@@ -80,6 +87,8 @@ def register(app: typer.Typer) -> None:
                     "undo_days": undo_days,
                 }
                 _execute(run, settings, batch.batch_id, confirm)
+                if not path.exists():
+                    run.say("   the CSV was one that fetch wrote, and went with the needles")
             else:
                 run.say(
                     f"   dry run: nothing was changed; --execute --plan {batch.fingerprint} executes this plan"
@@ -92,6 +101,10 @@ def register(app: typer.Typer) -> None:
         with reporting(run):
             settings = run.settings()
             found = ledger.get(settings, batch)
+            if found.state == "planned":
+                raise Refused(
+                    f"Batch {batch} is planned and has changed nothing: repeat `delete --csv FILE --execute`."
+                )
             if found.state not in ledger.IN_WORK:
                 raise Refused(
                     f"Batch {batch} is {found.state}; only one that executes or failed can be resumed."
@@ -175,6 +188,20 @@ def _show_plan(run: Run, settings: Settings, batch: ledger.Batch) -> None:
         "state": batch.state,
         "counts": counts,
         "contributors": plan.get("contributors", 0),
+    }
+
+
+def _show_left_out(run: Run, settings: Settings, batch_id: str) -> None:
+    found = left_out(settings, batch_id=batch_id)
+    for reason, number in found.excluded.items():
+        run.say(f"   excluded: {number} ({reason})")
+    for number, what in ((found.already_erased, "already erased"), (found.skipped_unknown, "unknown")):
+        if number:
+            run.say(f"   skipped: {number} ({what})")
+    run.result |= {
+        "excluded": dict(found.excluded),
+        "already_erased": found.already_erased,
+        "skipped_unknown": found.skipped_unknown,
     }
 
 

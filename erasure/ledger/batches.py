@@ -83,6 +83,8 @@ def newest_plan(settings: Settings, *, csv_sha256: str) -> Batch | None:
 def in_force(settings: Settings) -> frozenset[str]:
     """The batches whose needles may still be needed: planned, or in work."""
     with connect(settings.database) as connection:
+        if not exists(connection):
+            return frozenset()
         rows = connection.execute(
             "select batch_id from erasure.batches where state in ('planned', 'executing', 'failed')"
         ).fetchall()
@@ -104,6 +106,8 @@ def keep_plan(
 def lapse_old_plans(settings: Settings) -> int:
     """Plans out of force lose their needles. Returns how many there were."""
     with connect(settings.database) as connection:
+        if not exists(connection):
+            return 0
         rows = connection.execute(
             "update erasure.batches set state = 'lapsed' where state = 'planned'"
             " and planned_at <= now() - make_interval(hours => 1) * %s returning batch_id",
@@ -115,10 +119,14 @@ def lapse_old_plans(settings: Settings) -> int:
 
 
 def cancel(settings: Settings, *, batch_id: str) -> None:
-    """Ends a plan that nobody will execute, and forgets its needles. Raises Refused where it has been executed."""
+    """Ends a plan that nobody will execute, and forgets its needles. Raises Refused where it has been executed.
+
+    A batch that failed before access ended has changed nothing, and can be given up as well.
+    """
     with connect(settings.database) as connection:
         cancelled = connection.execute(
-            "update erasure.batches set state = 'cancelled' where batch_id = %s and state = 'planned'",
+            "update erasure.batches set state = 'cancelled' where batch_id = %s"
+            " and (state = 'planned' or (state = 'failed' and watermark is null))",
             (batch_id,),
         )
         if cancelled.rowcount != 1:
@@ -135,14 +143,16 @@ def abandon(settings: Settings, *, batch_id: str) -> None:
 
 
 def start(settings: Settings, *, batch_id: str, reviewed: bool, undo_days: int) -> None:
-    """The batch executes from here on."""
+    """The batch executes from here on. Raises Refused where it can't, since it has ended meanwhile."""
     with connect(settings.database) as connection:
-        connection.execute(
+        started = connection.execute(
             "update erasure.batches set state = 'executing', executed_at = coalesce(executed_at, now()),"
             " reviewed = reviewed or %s, undo_days = coalesce(undo_days, %s)"
             " where batch_id = %s and state in ('planned', 'executing', 'failed')",
             (reviewed, undo_days, batch_id),
         )
+    if started.rowcount != 1:
+        raise Refused(f"Batch {batch_id} has ended meanwhile; plan again.")
 
 
 def fail(settings: Settings, *, batch_id: str) -> None:
@@ -202,19 +212,23 @@ def email_hash(normalised: str, *, key: str) -> str:
 
 
 def close(settings: Settings, *, batch_id: str) -> None:
-    """Everything is masked, verified and purged; the undo window begins."""
+    """Everything is masked, verified and purged; the undo window begins. Raises Refused for a batch not executing."""
     with connect(settings.database) as connection:
-        connection.execute(
+        closed = connection.execute(
             "update erasure.batches set state = 'closed', closed_at = now(),"
             " due_at = now() + make_interval(days => coalesce(undo_days, 0))"
             " where batch_id = %s and state = 'executing'",
             (batch_id,),
         )
+    if closed.rowcount != 1:
+        raise Refused(f"Batch {batch_id} is not executing, so it can't be closed; resume it.")
 
 
 def expire_due(settings: Settings) -> list[str]:
     """Ends the undo window of the batches that are due: their needles are destroyed. Returns their ids."""
     with connect(settings.database) as connection:
+        if not exists(connection):
+            return []
         rows = connection.execute(
             "update erasure.batches set state = 'erased'"
             " where state in ('closed', 'closed_with_exceptions') and due_at <= now() returning batch_id"

@@ -120,6 +120,35 @@ def load_targets(settings: Settings, *, batch_id: str) -> TargetSet:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """Who was asked for and is not in the target set, in numbers; `excluded` by reason."""
+
+    already_erased: int
+    skipped_unknown: int
+    excluded: Mapping[str, int]
+
+
+def left_out(settings: Settings, *, batch_id: str) -> LeftOut:
+    """What became of those who were asked for and are no targets."""
+    with connect(settings.database) as connection:
+        row = connection.execute(
+            "select count(*) filter (where erased) as erased, count(*) filter (where not erased) as unknown from ("
+            " select exists (select 1 from erasure.erased where erased.contributor_id = requested.contributor_id"
+            " and restored_at is null) as erased from erasure.targets as requested"
+            " where requested.batch_id = %(batch)s and requested.kind = 'requested' and not exists ("
+            " select 1 from erasure.targets as found where found.batch_id = %(batch)s"
+            " and found.kind in ('contributor', 'excluded')"
+            " and found.contributor_id = requested.contributor_id)) as missing",
+            {"batch": batch_id},
+        ).fetchone()
+        return LeftOut(
+            already_erased=row["erased"] if row else 0,
+            skipped_unknown=row["unknown"] if row else 0,
+            excluded=_excluded(connection, batch_id),
+        )
+
+
 def targets_digest(settings: Settings, *, batch_id: str) -> str:
     """Names the frozen set and the reasons in it: 64 hexadecimal digits, of use only beside the same batch id."""
     with connect(settings.database) as connection:

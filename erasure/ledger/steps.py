@@ -45,14 +45,18 @@ def plan(settings: Settings, *, batch_id: str, store: str, stage: str, counts: C
 def begin(settings: Settings, *, batch_id: str, store: str, stage: str, counts: Counts) -> None:
     """Marks the steps pending with what is counted now, before anything is changed.
 
-    After a crash less is left to change than there was: the larger, first number stays.
+    After a crash less is left to change than there was: the larger, first number stays. After a finished attempt what
+    is found now has come since, and is added.
     """
     with connect(settings.database) as connection, connection.cursor() as cursor:
         cursor.executemany(
             "insert into erasure.steps (batch_id, store, object, stage, state, pending, attempts, started_at, detail)"
             " values (%s, %s, %s, %s, 'pending', %s, 1, now(), %s)"
             " on conflict (batch_id, store, object, stage) do update set state = 'pending',"
-            " pending = greatest(erasure.steps.pending, excluded.pending),"
+            # What a finished attempt has changed stays changed; an interrupted one is counted again from its start.
+            " pending = case when erasure.steps.state = 'done'"
+            " then erasure.steps.done + excluded.pending"
+            " else greatest(erasure.steps.pending, excluded.pending) end,"
             " attempts = erasure.steps.attempts + 1, started_at = now(), error_class = null,"
             " detail = erasure.steps.detail || jsonb_build_object("
             "'pending_elements', greatest((erasure.steps.detail ->> 'pending_elements')::bigint,"
@@ -80,12 +84,15 @@ def finish(settings: Settings, *, batch_id: str, store: str, stage: str, counts:
 
 
 def fail(settings: Settings, *, batch_id: str, store: str, stage: str, error: BaseException) -> None:
-    """Marks the pending steps of a store failed, with the class of the error and nothing of its text."""
+    """Marks the unfinished steps of a store failed, with the class of the error and nothing of its text.
+
+    The object that the error names is failed in any case: it may have been done, and found unfinished afterwards.
+    """
     with connect(settings.database) as connection:
         connection.execute(
             "update erasure.steps set state = 'failed', error_class = %s"
-            " where batch_id = %s and store = %s and stage = %s and state = 'pending'",
-            (type(error).__name__, batch_id, store, stage),
+            " where batch_id = %s and store = %s and stage = %s and (state in ('planned', 'pending') or object = %s)",
+            (type(error).__name__, batch_id, store, stage, getattr(error, "object_name", None)),
         )
 
 

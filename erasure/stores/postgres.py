@@ -71,11 +71,21 @@ class PostgresStore(shared.SqlStore[DatabaseSettings]):
         with self._connect() as connection:
             connection.commit()
             connection.autocommit = True
+            # Where the rights are missing PostgreSQL skips the table with a warning and reports success.
+            warnings: list[str] = []
+            connection.add_notice_handler(lambda notice: warnings.append(str(notice.severity_nonlocalized)))
             for done, item in enumerate(self._objects):
                 progress(item.name, done, len(self._objects))
                 connection.execute(
                     sql.SQL("vacuum (analyze) {}").format(sql.Identifier(item.schema, item.location))
                 )
+                if "WARNING" in warnings:
+                    raise StoreRefused(
+                        store=NAME,
+                        object_name=item.name,
+                        what="VACUUM skipped the table",
+                        remedy="make [database] username its owner or grant it MAINTAIN, then resume",
+                    )
                 counts[item.name] = Count(records=0)
         return counts
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 
 from erasure.counts import Count
-from erasure.errors import BadInput, Refused, StoreRefused
+from erasure.errors import BadInput, Incomplete, Refused, StoreRefused
 from erasure.ledger import batches, steps
 from erasure.ledger.database import migrate
 from erasure.ledger.freezing import load_targets
@@ -159,7 +159,8 @@ def test_a_batch_that_failed_goes_on_with_its_first_undo_window(planned: SqlWorl
 
 
 def test_closing_sets_the_day_on_which_the_needles_go(planned: SqlWorld) -> None:
-    batches.close(planned.settings, batch_id=BATCH)
+    with pytest.raises(Refused, match="is not executing"):
+        batches.close(planned.settings, batch_id=BATCH)
     assert state(planned) == "planned"
 
     close(planned, undo_days=7)
@@ -295,3 +296,35 @@ def test_a_failed_step_keeps_the_class_of_its_error_and_nothing_of_its_text(plan
     finish(planned, 3)
     steps.fail(planned.settings, batch_id=BATCH, store="postgres", stage="mask", error=error)
     assert only_step(planned).state == "done"
+
+
+def test_what_a_finished_step_finds_later_is_added_to_what_it_has_changed(planned: SqlWorld) -> None:
+    begin(planned, 100)
+    finish(planned, 100)
+    begin(planned, 5)
+    assert only_step(planned).pending == 105
+    finish(planned, 5)
+    assert only_step(planned).done == 105
+
+
+def test_a_done_step_that_is_found_unfinished_is_failed(planned: SqlWorld) -> None:
+    begin(planned, 3)
+    finish(planned, 3)
+    name = only_step(planned).object_name
+    error = Incomplete(store="postgres", object_name=name, what="1 rows are left", remedy="resume")
+    steps.fail(planned.settings, batch_id=BATCH, store="postgres", stage="mask", error=error)
+    assert (only_step(planned).state, only_step(planned).error_class) == ("failed", "Incomplete")
+
+
+def test_a_batch_that_failed_before_access_ended_can_be_given_up(planned: SqlWorld) -> None:
+    planned.run(f"update erasure.batches set state = 'failed' where batch_id = '{BATCH}'")
+    batches.cancel(planned.settings, batch_id=BATCH)
+    assert state(planned) == "cancelled"
+    assert planned.rows("select * from erasure.targets") == []
+
+
+def test_a_batch_that_failed_after_access_ended_can_not(planned: SqlWorld) -> None:
+    planned.run(f"update erasure.batches set state = 'failed', watermark = now() where batch_id = '{BATCH}'")
+    with pytest.raises(Refused, match="only a plan can be cancelled"):
+        batches.cancel(planned.settings, batch_id=BATCH)
+    assert planned.rows("select * from erasure.targets") != []

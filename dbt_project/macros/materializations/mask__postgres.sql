@@ -7,6 +7,9 @@
 
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
+    {#- A row that somebody changes meanwhile would get values computed from what it was: under this level the statement
+        fails instead, and is repeated. -#}
+    {% do run_query("set transaction isolation level repeatable read") %}
     {#- A client that was killed would else leave its backend, and the locks, for as long as the update runs. -#}
     {% do run_query("set local client_connection_check_interval = '1s'") %}
     {% do run_query("select erasure.require_lease(" ~ batch_id() ~ ", " ~ var('fence') ~ ")") %}

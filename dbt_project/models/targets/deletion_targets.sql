@@ -25,7 +25,15 @@ needles as (
 
 ),
 
--- Identity first: who is asked for by one account is asked for by all.
+erased as (
+
+    select distinct contributor_id
+    from {{ source('erasure', 'erased') }}
+    where restored_at is null
+
+),
+
+-- Identity first: who is asked for by one account is asked for by all; accounts that are erased already stay out.
 members as (
 
     select
@@ -34,6 +42,8 @@ members as (
         bool_or(people.contributor_id = requested.contributor_id) as is_requested
     from people
     inner join requested on people.person_id = requested.person_id
+    left join erased on people.contributor_id = erased.contributor_id
+    where erased.contributor_id is null
     group by people.contributor_id, people.person_id
 
 ),

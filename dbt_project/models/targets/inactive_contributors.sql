@@ -18,6 +18,14 @@ excluded as (
 
 ),
 
+erased as (
+
+    select distinct contributor_id
+    from {{ source('erasure', 'erased') }}
+    where restored_at is null
+
+),
+
 inactive as (
 
     select
@@ -25,10 +33,14 @@ inactive as (
         people.person_id,
         contributors.email as email_address,
         people.last_active_at,
-        excluded.excluded_because
+        case
+            when erased.contributor_id is not null then 'already erased'
+            else excluded.excluded_because
+        end as excluded_because
     from people
     inner join contributors on people.contributor_id = contributors.contributor_id
     left join excluded on people.person_id = excluded.person_id
+    left join erased on people.contributor_id = erased.contributor_id
     where people.last_active_at < now() - make_interval(days => {{ days_inactive() }})
 
 ),

@@ -26,23 +26,11 @@ open_batches as (
 
 ),
 
-erased as (
-
-    select
-        contributor_id,
-        'already erased' as reason
-    from {{ source('erasure', 'erased') }}
-    where restored_at is null
-
-),
-
 reasons as (
 
     select * from holds
     union
     select * from open_batches
-    union
-    select * from erased
 
 ),
 

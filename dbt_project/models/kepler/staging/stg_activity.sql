@@ -12,6 +12,13 @@ judgments as (
 
 ),
 
+needles as (
+
+    select * from {{ ref('stg_needles') }}
+    where kind = 'email'
+
+),
+
 final as (
 
     select
@@ -28,6 +35,17 @@ final as (
     from judgments
     where contributor_id is not null
     group by contributor_id
+
+    union all
+
+    -- Work without an id is whose email it carries.
+    select
+        needles.contributor_id,
+        max(judgments.created_at) as last_active_at
+    from judgments
+    inner join needles on needles.value = {{ normalised_email('judgments.contributor_email') }}
+    where judgments.contributor_id is null
+    group by needles.contributor_id
 
 )
 

@@ -24,6 +24,27 @@ judgments as (
 
 ),
 
+needles as (
+
+    select * from {{ ref('stg_needles') }}
+    where kind = 'email'
+
+),
+
+-- Work without an id is whose email it carries.
+authors as (
+
+    select
+        judgments.judgment_id,
+        coalesce(judgments.contributor_id, needles.contributor_id) as contributor_id
+    from judgments
+    left join needles
+        on
+            judgments.contributor_id is null
+            and needles.value = {{ normalised_email('judgments.contributor_email') }}
+
+),
+
 final as (
 
     select
@@ -43,11 +64,11 @@ final as (
     union
 
     select
-        judgments.contributor_id,
+        authors.contributor_id,
         'open dispute' as reason
     from disputes
-    inner join judgments on disputes.judgment_id = judgments.judgment_id
-    where disputes.status = 'open' and judgments.contributor_id is not null
+    inner join authors on disputes.judgment_id = authors.judgment_id
+    where disputes.status = 'open' and authors.contributor_id is not null
 
 )
 

@@ -57,7 +57,7 @@ final as (
     where
         value <> ''
         and value <> {{ mask_value() }}
-        and not (kind = 'email' and value like lower({{ mask_value() }}) || '%')
+        and not (kind = 'email' and starts_with(value, lower({{ mask_value() }})))
 
 )
 
