@@ -258,8 +258,19 @@ def test_people_held_back_are_left_out_with_their_reason(flow: Flow) -> None:
         batch_id,
     )
     assert [row["reason"] for row in excluded] == ["legal hold", "open dispute", "pending payment"]
+    assert answer.result["excluded"] == {row["reason"]: 1 for row in excluded}
     require_unchanged(before, look(flow.config))
     assert flow.command("cancel", batch_id).code == 0
+
+
+def test_a_csv_of_people_held_back_alone_is_refused_with_the_reasons(flow: Flow) -> None:
+    held = flow.edge("on_hold", "payment_pending")
+    before = look(flow.config)
+    answer = flow.command("delete", "--csv", flow.csv(held), "--execute")
+    assert answer.code == 3, answer.said
+    assert answer.result["excluded"] == {"legal hold": 1, "pending payment": 1}
+    assert "nothing to do" not in answer.said.lower()
+    require_unchanged(before, look(flow.config))
 
 
 def test_a_dry_run_and_an_execution_exclude_each_other(flow: Flow) -> None:
