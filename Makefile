@@ -12,7 +12,7 @@ LABELS ?=
 CONTRIBUTORS ?=
 load_options = $(if $(LABELS),--labels "$(LABELS)",$(if $(CONTRIBUTORS),--contributors $(CONTRIBUTORS),$(1)))
 
-.PHONY: help setup demo test lint format up down status ui lock
+.PHONY: help setup demo test test-full lint format up down status ui lock
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -38,7 +38,10 @@ setup: .venv/ready ## Install the locked packages into .venv and parse the dbt p
 demo: setup ## Run the main job end to end on five real engines (LABELS=FILE for real judgments)
 	@$(BIN)/python -m sandbox.demo $(call load_options)
 
-test: setup ## Run every test
+test: setup ## Run every test but the costliest
+	@$(BIN)/python -m pytest -m "not full"
+
+test-full: setup ## Run every test
 	@$(BIN)/python -m pytest
 
 lint: setup ## Check style, types, import directions, SQL and the Dagster definitions
