@@ -10,6 +10,9 @@ export CONTRIBUTOR_DELETION_DAGSTER ?= $(CONTRIBUTOR_DELETION_VAR)/dagster
 export DAGSTER_HOME ?= $(CURDIR)
 LABELS ?=
 CONTRIBUTORS ?=
+# Which engines play search and S3: opensearch or elasticsearch; versitygw, moto or auto.
+export SEARCH ?=
+export S3 ?=
 load_options = $(if $(LABELS),--labels "$(LABELS)",$(if $(CONTRIBUTORS),--contributors $(CONTRIBUTORS),$(1)))
 
 .PHONY: help setup demo test test-full lint format up down status ui lock

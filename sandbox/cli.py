@@ -16,7 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from sandbox.loading import load as load_into
-from sandbox.supervisor import Ready, Sandbox, SandboxError, Status
+from sandbox.starting import Ready, SandboxError
+from sandbox.supervisor import Sandbox, Status
 
 DEFAULT_CONTRIBUTORS = 300
 
@@ -36,6 +37,18 @@ Labels = Annotated[
 ]
 Contributors = Annotated[int, typer.Option(help="How many contributors, without a labels file.", min=1)]
 Seed = Annotated[int, typer.Option(help="Another seed makes another world.")]
+Search = Annotated[
+    str | None,
+    typer.Option(envvar="SEARCH", help="opensearch or elasticsearch.", show_default="the one of before"),
+]
+S3 = Annotated[
+    str | None,
+    typer.Option(
+        envvar="S3",
+        help="versitygw, moto or auto: versitygw where it is there or Go can build it.",
+        show_default="the one of before",
+    ),
+]
 
 
 @application.command()
@@ -45,21 +58,23 @@ def up(
     labels: Labels = None,
     contributors: Annotated[int | None, typer.Option(help="Load a world of this size.", min=1)] = None,
     seed: Seed = 1,
+    search: Search = None,
+    s3: S3 = None,
 ) -> None:
     """Start the engines that are not running; --labels or --contributors replace the world in them."""
-    sandbox = Sandbox(root)
+    sandbox = Sandbox(root, kinds={"search": search, "s3": s3})
     try:
-        ready = sandbox.up(on_ready=_print_ready)
+        ready = sandbox.up(on_ready=_print_ready, say=_print_note)
     except SandboxError as error:
         _fail(error)
     except KeyboardInterrupt:
         _fail("interrupted; `python -m sandbox down` stops what was started")
-    emptied = any(engine.name == "s3" and engine.started for engine in ready)
+    emptied = sandbox.without_the_world(ready)
     missing = load and (sandbox.config.job_id is None or emptied)
     if missing or labels is not None or contributors is not None:
         _load(sandbox, labels=labels, contributors=contributors or DEFAULT_CONTRIBUTORS, seed=seed)
-    elif sandbox.config.job_id is not None and emptied:
-        typer.echo("s3 keeps its objects in memory and is empty now: `load` fills all engines anew", err=True)
+    elif emptied:
+        typer.echo(f"the world is not in {', '.join(emptied)}: `load` fills all engines anew", err=True)
     typer.echo(f"configuration: {sandbox.paths.config}")
 
 
@@ -116,9 +131,13 @@ def _load(sandbox: Sandbox, *, labels: Path | None, contributors: int, seed: int
     typer.echo(f"projects: {' '.join(summary.project_ids)}")
 
 
+def _print_note(line: str) -> None:
+    typer.echo(line, err=True)
+
+
 def _print_ready(engine: Ready) -> None:
     how = f"{engine.seconds:.1f} s" if engine.started else "was running"
-    typer.echo(f"{engine.name:<12}{engine.version:<18}port {engine.port:<7}{how}")
+    typer.echo(f"{engine.name:<12}{engine.version:<24}port {engine.port:<7}{how}")
 
 
 def _table(found: list[Status]) -> Table:

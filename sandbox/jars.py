@@ -66,14 +66,15 @@ class JarSet:
         return max(path.stat().st_mtime if path.exists() else math.inf for path in paths)
 
     def ensure(self, directory: Path | None = None) -> list[Path]:
-        """Paths of all archives, each checked; missing ones are downloaded first."""
+        """Paths of all archives, each checked.
+
+        What is missing or damaged is downloaded first; raises JarRefused where that is not what the lock names.
+        """
         store = directory if directory is not None else _store()
         store.mkdir(parents=True, exist_ok=True)
-        missing = [jar for jar in self.jars if not (store / jar.file_name).exists()]
-        if missing:
-            _download(missing, store)
-        for jar in self.jars:
-            _check(jar, store / jar.file_name)
+        wanted = [jar for jar in self.jars if _digest(store / jar.file_name) != jar.sha256]
+        if wanted:
+            _download(wanted, store)
         return [store / jar.file_name for jar in self.jars]
 
 
@@ -113,15 +114,19 @@ def _download_one(jar: Jar, scratch: Path, store: Path) -> None:
     repositories = GlobalSettings.load().repositories or None
     context = MavenContext(repo_cache=scratch, remote_repos=repositories, timeout=60)
     fetched = context.project(group, artifact).at_version(version).artifact(classifier).resolve()
-    _check(jar, fetched)
+    found = _digest(fetched)
+    if found != jar.sha256:
+        raise JarRefused(
+            f"{jar.coordinate} was downloaded with sha256 {found}, but {LOCK} says {jar.sha256}: "
+            "it is not used; ask whoever runs the repository that it came from"
+        )
     os.replace(fetched, store / jar.file_name)
 
 
-def _check(jar: Jar, path: Path) -> None:
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != jar.sha256:
-        raise JarRefused(
-            f"{jar.coordinate} has sha256 {found}, the lock says {jar.sha256}: "
-            f"delete {path} to have it downloaded again"
-        )
+def _digest(path: Path) -> str:
+    """Empty where there is no such file."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return ""

@@ -130,9 +130,14 @@ def _strays(launch: Launch) -> list[psutil.Process]:
     for process in psutil.process_iter():
         # Other accounts' processes cannot be looked at, and are none of ours.
         with contextlib.suppress(psutil.Error):
-            if process.cwd() in theirs and Path(process.exe()).resolve() == program:
+            if process.cwd() in theirs and _program_of(process) == program:
                 found.append(process)
     return found
+
+
+def _program_of(process: psutil.Process) -> Path:
+    # An installation that was replaced below a running engine.
+    return Path(process.exe().removesuffix(" (deleted)")).resolve()
 
 
 def _reap(pid: int) -> None:

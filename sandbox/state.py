@@ -55,6 +55,9 @@ class State(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     secrets: Secrets = Field(default_factory=Secrets)
+    # Role -> kind, as last chosen; and as it was when the world was loaded.
+    kinds: dict[str, str] = Field(default_factory=dict)
+    loaded_into: dict[str, str] = Field(default_factory=dict)
     ports: dict[str, int] = Field(default_factory=dict)
     running: dict[str, Running] = Field(default_factory=dict)
     job_id: str | None = None

@@ -9,43 +9,31 @@ from __future__ import annotations
 
 import fcntl
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
 
-import psutil
-
 from sandbox import processes
 from sandbox.config import SandboxConfig, write_config
 from sandbox.engines.base import Engine
-from sandbox.engines.registry import ENGINES
+from sandbox.engines.registry import ROLES, UnknownKind, choose, engine_class
 from sandbox.paths import SandboxPaths
-from sandbox.state import Running, State
+from sandbox.starting import (
+    EngineFailed,
+    PortTaken,
+    Ready,
+    SandboxError,
+    Starter,
+    remembered,
+    require_space,
+)
+from sandbox.state import State
 
-POLL_SECONDS = 0.1
-
-
-class SandboxError(Exception):
-    """The sandbox cannot do what was asked; the message says which engine, why, and what to do."""
-
-
-class EngineFailed(SandboxError):
-    """One engine did not start or does not answer."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ready:
-    """An engine that serves. `started` is False if it was running before."""
-
-    name: str
-    version: str
-    port: int
-    seconds: float
-    started: bool
+# A port can be lost to somebody else at the last moment; more often than this it is no accident.
+PORT_CHOICES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +52,21 @@ class Status:
 class Sandbox:
     """The engines below one root directory."""
 
-    def __init__(self, root: Path | None = None, *, engines: Iterable[str] | None = None) -> None:
-        """`engines` restricts the sandbox to some of them, for tests that need no more."""
+    def __init__(
+        self,
+        root: Path | None = None,
+        *,
+        engines: Iterable[str] | None = None,
+        kinds: Mapping[str, str | None] | None = None,
+    ) -> None:
+        """`engines` restricts the sandbox to some of them, for tests that need no more.
+
+        `kinds` chooses, by role, among servers that can play it; without a choice the former one stays.
+        """
         self.paths = SandboxPaths.at(root)
         chosen = None if engines is None else set(engines)
-        self._engines = [kind for kind in ENGINES if chosen is None or kind.name in chosen]
+        self._roles = [role for role in ROLES if chosen is None or role in chosen]
+        self._wanted = dict(kinds or {})
         # Kept until they are reaped: these are our children for as long as this process lives.
         self._children: dict[str, Popen[bytes]] = {}
         self._state_lock = threading.Lock()
@@ -78,16 +76,36 @@ class Sandbox:
         """Addresses and credentials; there are none before the first start."""
         if not self.paths.state.exists():
             raise SandboxError(f"no sandbox in {self.paths.root}: start one with `python -m sandbox up`")
-        return State.read(self.paths.state).config(self.paths)
+        return self._read_state().config(self.paths)
 
-    def up(self, *, on_ready: Callable[[Ready], None] = lambda ready: None) -> list[Ready]:
-        """Start what does not run, all at once, and wait until every engine answers."""
+    def kind(self, role: str) -> str:
+        """Which server plays a role: the one that runs, or ran last."""
+        return self._read_state().kinds[role]
+
+    def up(
+        self,
+        *,
+        on_ready: Callable[[Ready], None] = lambda ready: None,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> list[Ready]:
+        """Start what does not run, all at once, and wait until every engine answers.
+
+        `say` is told what the user did not ask for: which server was taken, a port that moved.
+        """
         with self._alone():
-            state = State.read(self.paths.state)
-            self._settle_ports(state)
-            config = state.config(self.paths)
-            write_config(config)
-            reports, failures = self._bring_all_up(state, config, on_ready)
+            require_space(self.paths.root)
+            state = self._read_state()
+            self._settle_kinds(state, say)
+            for choice in range(1, PORT_CHOICES + 1):
+                self._settle_ports(state)
+                config = state.config(self.paths)
+                write_config(config)
+                reports, failures = self._bring_all_up(state, config, on_ready)
+                taken = [failure for failure in failures if isinstance(failure, PortTaken)]
+                if len(taken) != len(failures) or not taken or choice == PORT_CHOICES:
+                    break
+                for failure in taken:
+                    say(f"{failure}; choosing another")
         if failures:
             raise EngineFailed("\n\n".join(str(failure) for failure in failures))
         return reports
@@ -97,19 +115,19 @@ class Sandbox:
         if not self.paths.state.exists():
             return []
         with self._alone():
-            state = State.read(self.paths.state)
-            config = state.config(self.paths)
-            with ThreadPoolExecutor(len(self._engines)) as pool:
-                outcomes = pool.map(lambda kind: self._bring_down(kind(config), state), self._engines)
-                stopped = [kind.name for kind, was in zip(self._engines, outcomes, strict=True) if was]
+            state = self._read_state()
+            engines = self._engines(state)
+            with ThreadPoolExecutor(max(1, len(engines))) as pool:
+                outcomes = pool.map(lambda engine: self._bring_down(engine, state), engines)
+                stopped = [engine.name for engine, was in zip(engines, outcomes, strict=True) if was]
         return stopped
 
     def status(self) -> list[Status]:
         """What runs and what does not, without waiting for anything."""
         if not self.paths.state.exists():
-            return [_stopped(kind.name, None) for kind in self._engines]
-        state = State.read(self.paths.state)
-        return [self._status_of(kind.name, state) for kind in self._engines]
+            return [_stopped(role, None) for role in self._roles]
+        state = self._read_state()
+        return [self._status_of(role, state) for role in self._roles]
 
     def require_running(self) -> SandboxConfig:
         """The configuration, if every engine runs."""
@@ -122,30 +140,85 @@ class Sandbox:
     def remember_job(self, job_id: str) -> SandboxConfig:
         """Record the job of the world just loaded; config.ini then has its URL."""
         with self._alone():
-            state = State.read(self.paths.state)
+            state = self._read_state()
             state.job_id = job_id
+            state.loaded_into = dict(state.kinds)
             state.write(self.paths.state)
             config = state.config(self.paths)
             write_config(config)
         return config
 
+    def without_the_world(self, ready: Iterable[Ready]) -> list[str]:
+        """Roles that a world was loaded into, but whose server of now has nothing of it.
+
+        It was another server then, or it keeps its data in memory and has just been started.
+        """
+        state = self._read_state()
+        if state.job_id is None:
+            return []
+        started = {engine.name for engine in ready if engine.started}
+        return [
+            role
+            for role in self._roles
+            if state.loaded_into.get(role, state.kinds[role]) != state.kinds[role]
+            or (role in started and not engine_class(role, state.kinds[role]).keeps_data)
+        ]
+
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        # Two `up` at once would start everything twice; the second one waits here.
-        self.paths.root.mkdir(parents=True, exist_ok=True)
-        with self.paths.lock.open("w") as lock:
+        # Two `up` at once would start everything twice; the second one waits here. The system lets go of the lock
+        # when its holder ends, however it ends, so a file that was left behind holds up nobody.
+        try:
+            self.paths.root.mkdir(parents=True, exist_ok=True)
+            lock = self.paths.lock.open("w")
+        except OSError as error:
+            raise SandboxError(
+                f"{self.paths.root} cannot be written to ({error.strerror}): name another directory by --root"
+            ) from None
+        with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
+    def _read_state(self) -> State:
+        try:
+            return State.read(self.paths.state)
+        except (ValueError, OSError) as error:
+            raise SandboxError(
+                f"{self.paths.state} cannot be read ({type(error).__name__}): "
+                f"remove {self.paths.root} for a new sandbox; its engines are ended by the next `up`"
+            ) from None
+
+    def _engines(self, state: State) -> list[Engine]:
+        """The engines that have been chosen; none before the first start."""
+        if not state.kinds:
+            return []
+        config = state.config(self.paths)
+        return [engine_class(role, state.kinds[role])(config) for role in self._roles if role in state.kinds]
+
+    def _settle_kinds(self, state: State, say: Callable[[str], None]) -> None:
+        for role in self._roles:
+            former = state.kinds.get(role)
+            try:
+                kind, said = choose(role, self._wanted.get(role), former=former, root=self.paths.root)
+            except UnknownKind as error:
+                raise SandboxError(str(error)) from None
+            if said:
+                say(said)
+            if former is not None and former != kind and remembered(state, role) is not None:
+                say(f"{role}: stopping {former}, since {kind} was chosen")
+                self._bring_down(engine_class(role, former)(state.config(self.paths)), state)
+            state.kinds[role] = kind
+        state.write(self.paths.state)
+
     def _settle_ports(self, state: State) -> None:
         former = dict(state.ports)
-        state.keep_or_choose_ports(kind.name for kind in ENGINES if _process(state, kind.name) is None)
+        state.keep_or_choose_ports(role for role in ROLES if remembered(state, role) is None)
         moved = {name for name, port in state.ports.items() if former.get(name) != port}
         state.write(self.paths.state)
-        for kind in self._engines:
+        for engine in self._engines(state):
             # An engine that was told another's old port has to be told the new one.
-            if moved & set(kind.needs):
-                self._bring_down(kind(state.config(self.paths)), state)
+            if moved & set(engine.needs):
+                self._bring_down(engine, state)
 
     def _bring_all_up(
         self, state: State, config: SandboxConfig, on_ready: Callable[[Ready], None]
@@ -153,8 +226,10 @@ class Sandbox:
         reports: list[Ready] = []
         failures: list[EngineFailed] = []
         given_up = threading.Event()
-        with ThreadPoolExecutor(len(self._engines)) as pool:
-            started = [pool.submit(self._bring_up, kind(config), state, given_up) for kind in self._engines]
+        starter = Starter(paths=self.paths, state=state, children=self._children, given_up=given_up)
+        engines = self._engines(state)
+        with ThreadPoolExecutor(len(engines)) as pool:
+            started = [pool.submit(starter.bring_up, engine) for engine in engines]
             try:
                 for future in as_completed(started):
                     try:
@@ -169,62 +244,8 @@ class Sandbox:
                 raise
         return reports, failures
 
-    def _bring_up(self, engine: Engine, state: State, given_up: threading.Event) -> Ready:
-        began = time.monotonic()
-        started = _process(state, engine.name) is None
-        try:
-            if started:
-                self._start(engine, state)
-            version = self._wait_until_ready(engine, state, given_up)
-        except SandboxError:
-            raise
-        except Exception as error:
-            raise EngineFailed(f"{engine.name} did not start: {error}") from error
-        with self._state_lock:
-            state.running[engine.name].version = version
-            state.write(self.paths.state)
-        return Ready(
-            name=engine.name,
-            version=version,
-            port=state.ports[engine.name],
-            seconds=time.monotonic() - began,
-            started=started,
-        )
-
-    def _start(self, engine: Engine, state: State) -> None:
-        # What outlived a kill, or the deletion of the whole sandbox below it, would be in the way.
-        processes.end_strays(engine.launch(), stop_signal=engine.stop_signal, patience=engine.stop_patience)
-        engine.prepare()
-        child = processes.start_detached(engine.launch(), log=self.paths.log(engine.name))
-        with self._state_lock:
-            self._children[engine.name] = child
-            state.running[engine.name] = Running(
-                pid=child.pid, started=psutil.Process(child.pid).create_time()
-            )
-            state.write(self.paths.state)
-
-    def _wait_until_ready(self, engine: Engine, state: State, given_up: threading.Event) -> str:
-        deadline = time.monotonic() + engine.start_patience
-        while True:
-            try:
-                version = engine.probe()
-                engine.settle()
-                return version
-            except engine.not_ready as error:
-                if _process(state, engine.name) is None:
-                    problem = "ended by itself"
-                elif time.monotonic() > deadline:
-                    problem = f"does not answer after {engine.start_patience:.0f} s ({type(error).__name__})"
-                else:
-                    problem = ""
-            if problem:
-                log = self.paths.log(engine.name)
-                raise EngineFailed(f"{engine.name} {problem}. The end of {log}:\n{processes.tail(log)}")
-            if given_up.wait(POLL_SECONDS):
-                raise EngineFailed(f"{engine.name}: waiting for it was interrupted")
-
     def _bring_down(self, engine: Engine, state: State) -> bool:
-        process = _process(state, engine.name)
+        process = remembered(state, engine.name)
         if process is not None:
             processes.stop(process, stop_signal=engine.stop_signal, patience=engine.stop_patience)
         if engine.directory.exists():
@@ -264,11 +285,6 @@ class Sandbox:
             pid=running.pid,
             memory_mb=processes.memory_megabytes(process),
         )
-
-
-def _process(state: State, name: str) -> psutil.Process | None:
-    running = state.running.get(name)
-    return None if running is None else processes.find(running.pid, running.started)
 
 
 def _stopped(name: str, port: int | None) -> Status:

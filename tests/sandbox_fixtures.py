@@ -9,6 +9,7 @@ Keep out: data; a test makes its own databases, indices, buckets and Redis db.
 from __future__ import annotations
 
 import configparser
+import os
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import pytest
 import redis
 
 from sandbox.config import SandboxConfig
+from sandbox.engines.registry import wishes
 from sandbox.paths import REPOSITORY_ROOT
 from sandbox.supervisor import Sandbox
 
@@ -32,7 +34,7 @@ ENGINES = ["postgres", "redis", "clickhouse", "search", "s3", "job_api"]
 def sandbox() -> Iterator[Sandbox]:
     """All engines, running; `sandbox.config` says where."""
     root = make_root()
-    running = Sandbox(root)
+    running = Sandbox(root, kinds=wishes(os.environ))
     try:
         running.up()
         yield running

@@ -12,8 +12,9 @@ from typing import Annotated
 
 import typer
 
-from sandbox.cli import DEFAULT_CONTRIBUTORS
+from sandbox.cli import DEFAULT_CONTRIBUTORS, S3, Search
 from sandbox.demo.tour import Busy, Choices, Tour
+from sandbox.engines.registry import AUTO
 from sandbox.paths import REPOSITORY_ROOT
 from sandbox.world.cast import FEWEST_WITH_PARTS
 from sandbox.world.labels import LabelsError, collect_labels
@@ -44,6 +45,8 @@ def demo(
     root: Annotated[
         Path | None, typer.Option(help="Directory of the engines.", show_default="var/demo", file_okay=False)
     ] = None,
+    search: Search = None,
+    s3: S3 = None,
 ) -> None:
     """Start five engines, load a world, find, erase and verify its inactive contributors, stop the engines."""
     try:
@@ -55,6 +58,8 @@ def demo(
             seed=seed,
             max_contributors=max_contributors,
             exceed_caps=exceed_caps,
+            # Every demonstration loads its own world, so a former choice is nothing to hold on to.
+            kinds={"search": search or AUTO, "s3": s3 or AUTO},
         )
         exit_code = Tour(choices=choices).take()
     except (LabelsError, Busy) as error:

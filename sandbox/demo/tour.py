@@ -13,7 +13,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,8 @@ from erasure.settings import var_dir
 from sandbox.demo import looks
 from sandbox.demo.commands import Ended, Interrupted, end_children, ignore_signals, interruptible, run
 from sandbox.paths import REPOSITORY_ROOT
-from sandbox.supervisor import Ready, Sandbox, SandboxError
+from sandbox.starting import Ready, SandboxError
+from sandbox.supervisor import Sandbox
 
 COMMAND = "contributor-deletion"
 # The product refuses a batch of more than 20 % of all contributors.
@@ -60,6 +61,7 @@ class Choices:
     seed: int
     max_contributors: int | None
     exceed_caps: str
+    kinds: Mapping[str, str | None]
 
     @property
     def at_most(self) -> int:
@@ -82,7 +84,7 @@ class Tour:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.sandbox = Sandbox(self.choices.root)
+        self.sandbox = Sandbox(self.choices.root, kinds=self.choices.kinds)
 
     def take(self) -> int:
         """The whole demonstration; its exit code is that of the first part that failed."""
@@ -110,7 +112,7 @@ class Tour:
 
     def _parts(self) -> None:
         with self._part("start engines"):
-            self.sandbox.up(on_ready=_say_ready)
+            self.sandbox.up(on_ready=_say_ready, say=say)
         with self._part("load"):
             self._load()
         with self._part("check"):
@@ -253,4 +255,4 @@ def _short(argument: str) -> str:
 
 
 def _say_ready(engine: Ready) -> None:
-    say(f"{engine.name:<12}{engine.version:<18}{engine.seconds:.1f} s")
+    say(f"{engine.name:<12}{engine.version:<24}{engine.seconds:.1f} s")

@@ -23,20 +23,34 @@ class NotReady(Exception):
 
 
 class Engine(ABC):
-    """One engine of one sandbox: how to start it, how to tell that it serves, how to stop it."""
+    """One engine of one sandbox: how to start it, how to tell that it serves, how to stop it.
+
+    `name` is its role, which stays the same whichever server plays it; `kind` is that server.
+    """
 
     name: ClassVar[str]
+    kind: ClassVar[str]
+    # Whether what was written outlives the process; if not, the world is loaded anew into the next one.
+    keeps_data: ClassVar[bool] = True
     # What a client library raises while the engine is not there yet; anything else is a defect of ours.
     not_ready: ClassVar[tuple[type[Exception], ...]] = (OSError, NotReady)
     # Engines whose addresses this one is given at its start.
     needs: ClassVar[tuple[str, ...]] = ()
+    # Modules of Python packages that the engine consists of, looked for before it is started.
+    packages: ClassVar[tuple[str, ...]] = ()
     start_patience: ClassVar[float] = 60.0
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     stop_patience: ClassVar[float] = 10.0
 
     def __init__(self, config: SandboxConfig) -> None:
         self.config = config
-        self.directory = SandboxPaths(root=config.root).engine(self.name)
+        # By kind: data of one server are nothing to another that plays the same role.
+        self.directory = SandboxPaths(root=config.root).engine(self.kind)
+
+    @classmethod
+    def available(cls, root: Path) -> str | None:
+        """None where this machine can run it below `root`, else the reason why not; builds what it needs."""
+        return None
 
     def prepare(self) -> None:
         """Write what the engine needs before its first start; harmless when repeated."""

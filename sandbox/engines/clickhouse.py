@@ -17,7 +17,9 @@ from sandbox.processes import Launch
 
 class ClickHouse(Engine):
     name: ClassVar[str] = "clickhouse"
+    kind: ClassVar[str] = "clickhouse"
     not_ready: ClassVar[tuple[type[Exception], ...]] = (httpx.TransportError, NotReady)
+    packages: ClassVar[tuple[str, ...]] = ("chdb", "lz4", "zstandard")
 
     def launch(self) -> Launch:
         return python_launch(

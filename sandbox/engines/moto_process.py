@@ -2,7 +2,7 @@
 
 Holds: that one deviation. The log would name every object key, and keys name people.
 Add here: nothing else.
-Keep out: how it is started and asked (`s3.py`).
+Keep out: how it is started and asked (`moto.py`).
 """
 
 from __future__ import annotations
