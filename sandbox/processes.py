@@ -82,7 +82,7 @@ def stop(process: psutil.Process, *, stop_signal: signal.Signals, patience: floa
 
 
 def end_strays(launch: Launch, *, stop_signal: signal.Signals, patience: float) -> None:
-    """End processes of this launch that nobody remembers: same program, same working directory.
+    """End processes of this launch that nobody remembers: same program, working in the same directory or below.
 
     They are workers that outlived a killed parent, or what an interrupted start left behind.
     """
@@ -123,21 +123,21 @@ def _descendants(process: psutil.Process) -> list[psutil.Process]:
 
 def _strays(launch: Launch) -> list[psutil.Process]:
     program = Path(launch.arguments[0]).resolve()
-    directory = str(launch.directory.resolve())
-    # The second: somebody removed the directory below a running engine.
-    theirs = {directory, f"{directory} (deleted)"}
+    directory = launch.directory.resolve()
     found = []
     for process in psutil.process_iter():
         # Other accounts' processes cannot be looked at, and are none of ours.
         with contextlib.suppress(psutil.Error):
-            if process.cwd() in theirs and _program_of(process) == program:
+            # Some move on into a directory below the one they were started in.
+            works_there = _existing_or_not(process.cwd()).is_relative_to(directory)
+            if works_there and _existing_or_not(process.exe()).resolve() == program:
                 found.append(process)
     return found
 
 
-def _program_of(process: psutil.Process) -> Path:
-    # An installation that was replaced below a running engine.
-    return Path(process.exe().removesuffix(" (deleted)")).resolve()
+def _existing_or_not(path: str) -> Path:
+    """The path without the system's word for a directory or program that was removed below a running process."""
+    return Path(path.removesuffix(" (deleted)"))
 
 
 def _reap(pid: int) -> None:

@@ -117,13 +117,14 @@ class Starter:
     def _wait_until_ready(self, engine: Engine) -> str:
         deadline = time.monotonic() + engine.start_patience
         while True:
+            # Looked at first: whoever has its port instead may take a probe and never answer.
+            if remembered(self.state, engine.name) is None:
+                raise self._ended(engine)
             try:
                 version = engine.probe()
                 engine.settle()
                 return version
             except engine.not_ready as error:
-                if remembered(self.state, engine.name) is None:
-                    raise self._ended(engine) from error
                 if time.monotonic() > deadline:
                     kind = type(error).__name__
                     raise self._failed(

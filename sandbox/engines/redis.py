@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import ClassVar
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from sandbox.engines.base import Engine
 from sandbox.private_files import write_private
@@ -59,6 +61,8 @@ class Redis(Engine):
             port=self.config.redis_port,
             password=self.config.redis_password,
             socket_timeout=5,
+            # We ask again ourselves, after a look whether it still runs.
+            retry=Retry(NoBackoff(), 0),
         ) as client:
             return str(client.info("server")["redis_version"])
 
