@@ -12,14 +12,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from sandbox.loading import load as load_into
+from sandbox.progress import shown
 from sandbox.starting import Ready, SandboxError
 from sandbox.supervisor import Sandbox, Status
-
-DEFAULT_CONTRIBUTORS = 300
+from sandbox.world.sizes import DEFAULT_CONTRIBUTORS, FEWEST_CONTRIBUTORS, JUDGMENTS_EACH
 
 application = typer.Typer(
     help="Embedded engines with a made-up world in them.",
@@ -35,7 +34,13 @@ Root = Annotated[
 Labels = Annotated[
     Path | None, typer.Option(help="Build the world around this file of labels.", exists=True, dir_okay=False)
 ]
-Contributors = Annotated[int, typer.Option(help="How many contributors, without a labels file.", min=1)]
+Contributors = Annotated[
+    int, typer.Option(help="How many contributors, without a labels file.", min=FEWEST_CONTRIBUTORS)
+]
+Judgments = Annotated[
+    int | None,
+    typer.Option(help="How many judgments in all.", min=1, show_default=f"{JUDGMENTS_EACH} a contributor"),
+]
 Seed = Annotated[int, typer.Option(help="Another seed makes another world.")]
 Search = Annotated[
     str | None,
@@ -56,12 +61,15 @@ def up(
     root: Root = None,
     load: Annotated[bool, typer.Option("--load", help="Load a world unless there is one.")] = False,
     labels: Labels = None,
-    contributors: Annotated[int | None, typer.Option(help="Load a world of this size.", min=1)] = None,
+    contributors: Annotated[
+        int | None, typer.Option(help="Load a world of this size.", min=FEWEST_CONTRIBUTORS)
+    ] = None,
+    judgments: Judgments = None,
     seed: Seed = 1,
     search: Search = None,
     s3: S3 = None,
 ) -> None:
-    """Start the engines that are not running; --labels or --contributors replace the world in them."""
+    """Start the engines that are not running; --labels, --contributors or --judgments replace the world in them."""
     sandbox = Sandbox(root, kinds={"search": search, "s3": s3})
     try:
         ready = sandbox.up(on_ready=_print_ready, say=_print_note)
@@ -71,8 +79,9 @@ def up(
         _fail("interrupted; `python -m sandbox down` stops what was started")
     emptied = sandbox.without_the_world(ready)
     missing = load and (sandbox.config.job_id is None or emptied)
-    if missing or labels is not None or contributors is not None:
-        _load(sandbox, labels=labels, contributors=contributors or DEFAULT_CONTRIBUTORS, seed=seed)
+    if missing or any(chosen is not None for chosen in (labels, contributors, judgments)):
+        people = contributors or DEFAULT_CONTRIBUTORS
+        _load(sandbox, labels=labels, contributors=people, judgments=judgments, seed=seed)
     elif emptied:
         typer.echo(f"the world is not in {', '.join(emptied)}: `load` fills all engines anew", err=True)
     typer.echo(f"configuration: {sandbox.paths.config}")
@@ -90,10 +99,11 @@ def load(
     root: Root = None,
     labels: Labels = None,
     contributors: Contributors = DEFAULT_CONTRIBUTORS,
+    judgments: Judgments = None,
     seed: Seed = 1,
 ) -> None:
     """Replace whatever is in the engines by a new world."""
-    _load(Sandbox(root), labels=labels, contributors=contributors, seed=seed)
+    _load(Sandbox(root), labels=labels, contributors=contributors, judgments=judgments, seed=seed)
 
 
 @application.command()
@@ -112,18 +122,19 @@ def status(root: Root = None) -> None:
     raise typer.Exit(1 if dead else 0)
 
 
-def _load(sandbox: Sandbox, *, labels: Path | None, contributors: int, seed: int) -> None:
-    bars: dict[str, TaskID] = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+def _load(
+    sandbox: Sandbox, *, labels: Path | None, contributors: int, judgments: int | None, seed: int
+) -> None:
     try:
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-
-            def show(what: str, done: int, total: int) -> None:
-                if what not in bars:
-                    bars[what] = progress.add_task(what, total=total)
-                progress.update(bars[what], completed=done, total=total)
-
-            summary = load_into(sandbox, labels=labels, contributors=contributors, seed=seed, progress=show)
+        with shown(Console(stderr=True)) as progress:
+            summary = load_into(
+                sandbox,
+                labels=labels,
+                contributors=contributors,
+                judgments=judgments,
+                seed=seed,
+                progress=progress,
+            )
     except (SandboxError, ValueError) as error:
         _fail(error)
     for store, counts in summary.counts.items():

@@ -23,14 +23,25 @@ Progress = Callable[[str, int, int], None]
 
 
 def load(
-    sandbox: Sandbox, *, labels: Path | None, contributors: int, seed: int, progress: Progress
+    sandbox: Sandbox,
+    *,
+    labels: Path | None,
+    contributors: int,
+    judgments: int | None = None,
+    seed: int,
+    progress: Progress,
 ) -> WorldSummary:
     """Replace whatever is loaded; config.ini then names the new world's job."""
     from sandbox.world.load import load_world
 
     config = sandbox.require_running()
     summary = load_world(
-        world_stores(config), labels=labels, contributors=contributors, seed=seed, progress=progress
+        world_stores(config),
+        labels=labels,
+        contributors=contributors,
+        judgments=judgments,
+        seed=seed,
+        progress=progress,
     )
     sandbox.remember_job(summary.job_id)
     return summary

@@ -12,12 +12,12 @@ from typing import Annotated
 
 import typer
 
-from sandbox.cli import DEFAULT_CONTRIBUTORS, S3, Search
+from sandbox.cli import S3, Search
 from sandbox.demo.tour import Busy, Choices, Tour
 from sandbox.engines.registry import AUTO
 from sandbox.paths import REPOSITORY_ROOT
-from sandbox.world.cast import FEWEST_WITH_PARTS
 from sandbox.world.labels import LabelsError, collect_labels
+from sandbox.world.sizes import DEFAULT_CONTRIBUTORS, FEWEST_CONTRIBUTORS
 
 # Not the root of `make up`: a world that somebody keeps there stays as it is.
 DEFAULT_ROOT = REPOSITORY_ROOT / "var" / "demo"
@@ -34,7 +34,7 @@ def demo(
         typer.Option(help="Build the world around this file: worker, unit, label; tab-separated."),
     ] = None,
     contributors: Annotated[
-        int, typer.Option(help="How many contributors, without a labels file.", min=FEWEST_WITH_PARTS)
+        int, typer.Option(help="How many contributors, without a labels file.", min=FEWEST_CONTRIBUTORS)
     ] = DEFAULT_CONTRIBUTORS,
     max_contributors: Annotated[
         int | None,

@@ -1,77 +1,103 @@
 """Who plays which part: the inactive share, and the edge people that every world has.
 
-Holds: the parts, and how they are given to places in the world's list of people.
+Holds: the parts, how many of them a small world has, and how they are given to places in the world's order of people.
 Add here: another kind of person that the product must treat in its own way.
 Keep out: the records that make a part true (see contributors.py and tables.py).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
-from sandbox.world.chance import dice
+from sandbox.world.chance import Die, Permutation
+from sandbox.world.sizes import FEWEST_CONTRIBUTORS
 
-FEWEST_WITH_PARTS = 20  # fewer people are all left without a part
-_INACTIVE_PARTS = 8
+_ALL_PARTS = 20  # so many people have room for all of them
 _INACTIVE_SHARE = 5  # one in five
 
 
-@dataclass(frozen=True, kw_only=True)
-class Parts:
-    """One place each; the first eight are inactive accounts, the others recently active ones."""
+class Part(StrEnum):
+    """What somebody is in the world for; `active_…` are recently active, the others inactive."""
 
-    on_hold: int
-    payment_pending: int
-    dispute_open: int
-    old_half: int  # merged into `active_half`, so the person is active
-    twin: int  # one person, two accounts, both inactive
-    twin_merged: int
-    aliased: int  # further emails, an orphaned judgment and message, a released hold
-    namesake: int
-    active_half: int
-    active_namesake: int
-    active_aliased: int
-    active_on_hold: int
+    ON_HOLD = "on_hold"
+    PAYMENT_PENDING = "payment_pending"
+    DISPUTE_OPEN = "dispute_open"
+    OLD_HALF = "old_half"  # merged into `active_half`, so the person is active
+    TWIN = "twin"  # one person, two accounts, both inactive
+    TWIN_MERGED = "twin_merged"
+    ALIASED = "aliased"  # further emails, an orphaned judgment and message, a released hold
+    NAMESAKE = "namesake"
+    ACTIVE_HALF = "active_half"
+    ACTIVE_NAMESAKE = "active_namesake"
+    ACTIVE_ALIASED = "active_aliased"
+    ACTIVE_ON_HOLD = "active_on_hold"
+
+
+MERGED: Mapping[Part, Part] = {Part.OLD_HALF: Part.ACTIVE_HALF, Part.TWIN_MERGED: Part.TWIN}
+# Parts that mean nothing without one another, the inactive ones first; a small world has those from the top that fit.
+_GROUPS: tuple[tuple[tuple[Part, ...], tuple[Part, ...]], ...] = (
+    ((Part.ON_HOLD,), ()),
+    ((Part.NAMESAKE,), (Part.ACTIVE_NAMESAKE,)),
+    ((Part.ALIASED,), (Part.ACTIVE_ALIASED,)),
+    ((Part.PAYMENT_PENDING,), ()),
+    ((Part.DISPUTE_OPEN,), ()),
+    ((Part.OLD_HALF,), (Part.ACTIVE_HALF,)),
+    ((Part.TWIN, Part.TWIN_MERGED), ()),
+    ((), (Part.ACTIVE_ON_HOLD,)),
+)
+_INACTIVE_PARTS = sum(len(inactive) for inactive, _ in _GROUPS)
+_RECENT_PARTS = sum(len(recent) for _, recent in _GROUPS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cast:
-    """Places of the inactive accounts in a fixed order, and the parts among all."""
+    """Everybody in one order, the inactive accounts first, and the places of those with a part."""
 
-    inactive: tuple[int, ...]
-    recent: tuple[int, ...]
-    parts: Parts | None
+    order: Permutation
+    inactive: int
+    places: Mapping[Part, int]
+    parts: Mapping[int, Part]  # the same the other way round
 
-    def merged_into(self) -> dict[int, int]:
-        """Place of an account → place of the account it was merged into."""
-        if self.parts is None:
-            return {}
-        return {self.parts.old_half: self.parts.active_half, self.parts.twin_merged: self.parts.twin}
+    def is_inactive(self, place: int) -> bool:
+        return self.order.rank(place) < self.inactive
+
+    def inactive_places(self, most: int) -> list[int]:
+        """Up to so many places of inactive accounts, those with a part first."""
+        return [self.order.at(rank) for rank in range(min(most, self.inactive))]
+
+    def recent_places(self, most: int) -> list[int]:
+        """Up to so many places of recently active accounts, those with a part first."""
+        return [
+            self.order.at(rank) for rank in range(self.inactive, min(self.order.size, self.inactive + most))
+        ]
 
 
 def cast_people(seed: int, people: int) -> Cast:
     """One in five inactive, rounded down so that erasing all of them stays below a cap of 20 %.
 
-    The parts need eight inactive people, so a world of fewer than forty has a larger share.
+    All parts need eight inactive people, so a world of fewer than forty has a larger share; a world of fewer than
+    twenty has fewer parts, and one of fewer than ten, which only a file of labels makes, has none.
     """
-    places = list(range(people))
-    dice(seed, "cast").shuffle(places)
-    with_parts = people >= FEWEST_WITH_PARTS
-    gone = max(people // _INACTIVE_SHARE, _INACTIVE_PARTS if with_parts else min(people - 1, 1))
-    inactive, recent = tuple(places[:gone]), tuple(places[gone:])
-    return Cast(inactive=inactive, recent=recent, parts=_parts(inactive, recent) if with_parts else None)
+    order = Permutation.drawn(Die(seed, "cast"), people)
+    inactive, recent = _parts(people)
+    gone = max(people // _INACTIVE_SHARE, len(inactive) or min(people - 1, 1))
+    places = {part: order.at(rank) for rank, part in enumerate(inactive)}
+    places |= {part: order.at(rank) for rank, part in enumerate(recent, start=gone)}
+    parts = {place: part for part, place in places.items()}
+    return Cast(order=order, inactive=gone, places=places, parts=parts)
 
 
-def _parts(inactive: tuple[int, ...], recent: tuple[int, ...]) -> Parts:
-    return Parts(
-        on_hold=inactive[0],
-        payment_pending=inactive[1],
-        dispute_open=inactive[2],
-        old_half=inactive[3],
-        twin=inactive[4],
-        twin_merged=inactive[5],
-        aliased=inactive[6],
-        namesake=inactive[7],
-        active_half=recent[0],
-        active_namesake=recent[1],
-        active_aliased=recent[2],
-        active_on_hold=recent[3],
-    )
+def _parts(people: int) -> tuple[list[Part], list[Part]]:
+    """The inactive and the recently active parts of a world of this size."""
+    if people < FEWEST_CONTRIBUTORS:
+        return [], []
+    room_inactive = _INACTIVE_PARTS * min(people, _ALL_PARTS) // _ALL_PARTS
+    room_recent = _RECENT_PARTS * min(people, _ALL_PARTS) // _ALL_PARTS
+    inactive: list[Part] = []
+    recent: list[Part] = []
+    for some_inactive, some_recent in _GROUPS:
+        fits = len(inactive) + len(some_inactive) <= room_inactive
+        if fits and len(recent) + len(some_recent) <= room_recent:
+            inactive += some_inactive
+            recent += some_recent
+    return inactive, recent

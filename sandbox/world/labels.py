@@ -62,7 +62,7 @@ def collect_labels(path: Path) -> Labels:
     workers: dict[str, int] = {}
     units: dict[str, int] = {}
     texts: dict[str, int] = {}
-    worker_of, unit_of, label_of = array("L"), array("L"), array("L")
+    worker_of, unit_of, label_of = array("I"), array("I"), array("I")
     for judged in read_labels(path):
         worker_of.append(workers.setdefault(judged.worker, len(workers)))
         unit_of.append(units.setdefault(judged.unit, len(units)))

@@ -9,12 +9,12 @@ to one and at one length each. So none of them can be part of another one, and a
 world for a person's name, email or phone finds that person only.
 """
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from uuid import UUID
 
-from sandbox.world.chance import dice, identifier, number
+from sandbox.world.chance import Die, Permutation, hashed, identifier
 
 # Three letters each, and within a line all different without their accents too. Two make a given
 # name, three a family name.
@@ -28,73 +28,99 @@ _SYLLABLES = tuple(
         "ske van dov lyn mur tas zik gen hop rel bic fju wod kýn pax jov que nim sut yad cev xol öst rza",
     )
 )
+_SYLLABLES_EACH = 24
 _IN_A_GIVEN_NAME = 2
 _PLAIN = str.maketrans("áçéëłñøöšüýÇŁŠ", "aceelnoosuyCLS")
 _CYRILLIC = str.maketrans(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
     "абцдефгхийклмнопщрстувшжызАБЦДЕФГХИЙКЛМНОПЩРСТУВШЖЫЗ",
 )
-MOST_PEOPLE = 24**5  # as many names as there are
+_HANDLES = tuple(tuple(each.translate(_PLAIN).lower() for each in line) for line in _SYLLABLES)
+MOST_PEOPLE = _SYLLABLES_EACH ** len(_SYLLABLES)  # as many names as there are
 _DOMAINS = ("example.com", "example.org", "example.net")
 _COUNTRIES = ("DE", "FR", "PL", "PT", "KE", "IN", "PH", "BR", "US", "CA", "RS", "TR")
+_COUNTRY_DIGITS = {country: "".join(str(int(letter, 36)) for letter in country) for country in _COUNTRIES}
+_TEST_DIGITS = "".join(str(int(letter, 36)) for letter in "TEST")
 _STREETS = ("Copper Row", "Windmill Bank", "Low Quay", "Heron Walk", "Rue d'Ambre", "Allee 7", "Ås vei")
+_IN_CYRILLIC_PERCENT = 9
+_ADDRESS_FORMS = 6
+_QUOTED_ADDRESS = 0
+_OLDEST = date(1948, 1, 1)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Person:
     """Who somebody is. Emails of the same person differ in case only from `email`, or are aliases."""
 
-    contributor_id: UUID
+    contributor_id: str
     number: int
     full_name: str
     email: str
-    phone: str
     address: str
     birth_date: date
     country: str
-    iban: str
+
+    @property
+    def phone(self) -> str:
+        return phone(self.number)
+
+    @property
+    def iban(self) -> str:
+        return iban(self.country, self.number)
 
 
-def numbers(seed: int, keys: Sequence[str]) -> list[int]:
+def drawn_numbers(seed: int) -> Callable[[int], int]:
+    """Place → number, one to one without a list: two rounds of arithmetic, so that neighbours do not resemble."""
+    rounds = [Permutation.drawn(Die(seed, "numbers", each), MOST_PEOPLE) for each in ("first", "second")]
+    return lambda place: rounds[1].at(_mirrored(rounds[0].at(place)))
+
+
+def hashed_numbers(seed: int, keys: Sequence[str]) -> "array[int]":
     """A number for each key, by hash, so that a worker is the same person in another file.
 
     Where two keys meet on a number, the later key takes the next free one.
     """
     if len(keys) > MOST_PEOPLE // 2:
         raise ValueError(f"at most {MOST_PEOPLE // 2} people have names of their own, {len(keys)} asked for")
-    taken: set[int] = set()
-    found: list[int] = []
+    taken = bytearray(MOST_PEOPLE)
+    found = array("I")
     for key in keys:
-        candidate = number(seed, f"person/{key}", MOST_PEOPLE)
-        while candidate in taken:
+        candidate = hashed(seed, f"person/{key}", MOST_PEOPLE)
+        while taken[candidate]:
             candidate = (candidate + 1) % MOST_PEOPLE
-        taken.add(candidate)
+        taken[candidate] = 1
         found.append(candidate)
     return found
 
 
-def person(seed: int, key: str, own_number: int, *, name_number: int | None = None) -> Person:
-    """The person of a key; `name_number` gives them the name of somebody else (a namesake)."""
-    die = dice(seed, "person", key)
+def person(
+    seed: int, key: str, own_number: int, *, name: str | None = None, hard_to_write: bool = False
+) -> Person:
+    """The person of a key; `name` gives them the name of somebody else (a namesake).
+
+    `hard_to_write` people have a name in Cyrillic and an address with quotes and a line break; others may have.
+    """
+    die = Die(seed, "person", key)
     country = die.choice(_COUNTRIES)
+    in_cyrillic = die.happens(percent=_IN_CYRILLIC_PERCENT)
+    form = die.below(_ADDRESS_FORMS)
+    house, street = die.between(1, 399), die.choice(_STREETS)
     return Person(
         contributor_id=identifier(seed, "contributor", key),
         number=own_number,
-        full_name=full_name(own_number if name_number is None else name_number),
+        full_name=name or full_name(own_number, in_cyrillic=in_cyrillic or hard_to_write),
         email=email(own_number),
-        phone=phone(own_number),
-        address=_address(die.randrange(1, 400), die.choice(_STREETS), die.randrange(6)),
-        birth_date=date(1948, 1, 1) + timedelta(days=die.randrange(20_000)),
+        address=_address(house, street, _QUOTED_ADDRESS if hard_to_write else form),
+        birth_date=_OLDEST + timedelta(days=die.below(20_000)),
         country=country,
-        iban=iban(country, own_number),
     )
 
 
-def full_name(own_number: int) -> str:
-    """Given and family name; every eleventh is written in Cyrillic, letter for letter."""
-    given, family = _words(own_number)
-    name = f"{given} {family}"
-    return name.translate(_PLAIN).translate(_CYRILLIC) if own_number % 11 == 0 else name
+def full_name(own_number: int, *, in_cyrillic: bool = False) -> str:
+    """Given and family name; where it is in Cyrillic, letter for letter."""
+    words = _written(own_number, _SYLLABLES)
+    name = f"{''.join(words[:_IN_A_GIVEN_NAME])} {''.join(words[_IN_A_GIVEN_NAME:])}"
+    return name.translate(_PLAIN).translate(_CYRILLIC) if in_cyrillic else name
 
 
 def email(own_number: int) -> str:
@@ -116,9 +142,9 @@ def phone(own_number: int) -> str:
 
 def iban(country: str, own_number: int) -> str:
     """Of a bank that does not exist, with right check digits."""
-    account = f"TEST{own_number * 10 + 7:012d}"
-    digits = "".join(str(int(letter, 36)) for letter in f"{account}{country}00")
-    return f"{country}{98 - int(digits) % 97:02d}{account}"
+    account = f"{own_number * 10 + 7:012d}"
+    check = 98 - int(f"{_TEST_DIGITS}{account}{_COUNTRY_DIGITS[country]}00") % 97
+    return f"{country}{check:02d}TEST{account}"
 
 
 def mixed_case(address: str) -> str:
@@ -127,18 +153,27 @@ def mixed_case(address: str) -> str:
     return f"{local.title()}@{domain.capitalize()}"
 
 
-def _words(own_number: int) -> tuple[str, str]:
-    parts: list[str] = []
+def _written(own_number: int, syllables: Sequence[Sequence[str]]) -> list[str]:
+    words: list[str] = []
     rest = own_number
-    for syllables in _SYLLABLES:
-        rest, place = divmod(rest, len(syllables))
-        parts.append(syllables[place])
-    return "".join(parts[:_IN_A_GIVEN_NAME]), "".join(parts[_IN_A_GIVEN_NAME:])
+    for line in syllables:
+        rest, place = divmod(rest, _SYLLABLES_EACH)
+        words.append(line[place])
+    return words
 
 
 def _handle(own_number: int) -> tuple[str, str]:
-    given, family = (word.translate(_PLAIN).lower() for word in _words(own_number))
-    return given, family
+    words = _written(own_number, _HANDLES)
+    return "".join(words[:_IN_A_GIVEN_NAME]), "".join(words[_IN_A_GIVEN_NAME:])
+
+
+def _mirrored(own_number: int) -> int:
+    """The number whose name has the places of its syllables the other way round."""
+    mirrored = 0
+    for _ in _SYLLABLES:
+        own_number, place = divmod(own_number, _SYLLABLES_EACH)
+        mirrored = mirrored * _SYLLABLES_EACH + place
+    return mirrored
 
 
 def _address(house: int, street: str, form: int) -> str:

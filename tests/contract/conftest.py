@@ -8,6 +8,7 @@ from tests.contract.clickhouse_gateway_support import gateway, people
 from tests.contract.redis_support import redis_config, redis_db, redis_store
 from tests.contract.search_support import ground, server
 from tests.contract.sql_world import _sql_database, sql_world
+from tests.contract.world_support import world_stores
 
 __all__ = [
     "_sql_database",
@@ -19,4 +20,5 @@ __all__ = [
     "redis_store",
     "server",
     "sql_world",
+    "world_stores",
 ]

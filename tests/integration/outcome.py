@@ -6,6 +6,7 @@ Keep out: reading engines (`raw_look.py`), the product, and single tests' people
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -42,7 +43,9 @@ def theirs(before: Snapshot, people: Iterable[Person]) -> set[Place]:
     """The places of these people: whatever named their id or one of their values beforehand."""
     people = list(people)
     names = [person.full_name for person in people]
-    named = set(before.naming(_ids(people) + [v for p in people for v in p.values if v not in names]))
+    named = set(before.naming(v for p in people for v in p.values if v not in names))
+    whole = _whole(_ids(people))
+    named |= {place for place, text in before.records.items() if whole.search(f"{text}\n{place.key}")}
     # A name may be a namesake's too; such a record belongs to whoever else it names.
     return named | {place for place in before.naming(names) if not _of_a_namesake(before, place, people)}
 
@@ -81,9 +84,10 @@ def require_masked_records(before: Snapshot, after: Snapshot, people: Iterable[P
     if (online := Place("redis", "contributors", ONLINE)) in before.records:
         members = [member for member in json.loads(before.records[online]) if member not in ids]
         assert json.loads(after.records[online]) == members
+    whole = _whole(ids)
     for place in after.records:
         if place.store in {"s3", "redis"}:
-            assert not any(contributor_id in place.key for contributor_id in ids), place
+            assert not whole.search(place.key), place
     assert before.of("postgres", "public.").keys() == after.of("postgres", "public.").keys()
 
 
@@ -121,6 +125,11 @@ def nonzero(counts: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]
 
 def _ids(people: Iterable[Person]) -> list[str]:
     return [person.contributor_id for person in people]
+
+
+def _whole(ids: Iterable[str]) -> re.Pattern[str]:
+    """One of these ids where it ends: what goes on is the name of something else, which is nobody's or another's."""
+    return re.compile(rf"(?:{'|'.join(map(re.escape, ids))})(?![0-9A-Za-z-])")
 
 
 def _of_a_namesake(before: Snapshot, place: Place, people: list[Person]) -> bool:

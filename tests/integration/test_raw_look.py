@@ -101,6 +101,10 @@ def test_the_scene_holds_what_is_hard_to_find(deletion: Deletion) -> None:
     )
     assert len({p.key.partition("@")[0] for p in before.of("s3")}) < len(before.of("s3"))
     assert "(delete marker)" in before.of("s3").values()
+    for store in ("s3", "redis"):
+        # Names that begin with an id and go on: nobody's, and so among what must stay as it is.
+        beyond = {p for p in before.of(store) if f"{aliased.contributor_id}0" in p.key}
+        assert beyond and beyond.isdisjoint(outcome.theirs(before, deletion.people))
 
 
 def test_after_it_no_value_of_the_people_is_anywhere(deletion: Deletion) -> None:

@@ -1,28 +1,31 @@
 """The world in ClickHouse: its database dropped, created and filled in blocks.
 
-Holds: the rows of unit_metrics and app_events, and their insertion.
+Holds: the lines of unit_metrics and app_events, and their insertion.
 Add here: another table (and its DDL in ddl_clickhouse.sql).
-Keep out: the people and judgments themselves.
+Keep out: the people and judgments themselves, and rows that follow from rows (derive_clickhouse.sql).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from sandbox.world.chance import dice
+from sandbox.world.chance import Die
 from sandbox.world.contributors import Contributor
+from sandbox.world.crews import Crew
 from sandbox.world.generate import World
 from sandbox.world.judgments import address_of_network, judgments
 from sandbox.world.stores import WorldStores
-from sandbox.world.tables import Row
-from sandbox.world.writers.progress import Counts, Progress, blocks, steps
+from sandbox.world.tsv import Value, field, line
+from sandbox.world.writers.progress import Counts, Progress
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-_BLOCK = 50_000
-_EVENTS = ("open", "work", "pause", "close")
+# Each insertion makes a part, which the engine merges later: few large ones.
+_CHARACTERS_AT_ONCE = 8 << 20
+_EVENTS = ("open", "pause", "close")
+_MOST_EVENTS = 3
 _METRICS = (
     *("project_id", "job_id", "unit_id", "contributor_id", "email", "label", "country"),
     *("seconds_spent", "created_at"),
@@ -37,15 +40,47 @@ def write_clickhouse(stores: WorldStores, world: World, progress: Progress) -> C
             client.command(f"DROP DATABASE IF EXISTS `{database}` SYNC")
         client.command(f"CREATE DATABASE `{stores.clickhouse_database}`")
     with _client(stores, stores.clickhouse_database) as client:
-        ddl = files("sandbox.world").joinpath("ddl_clickhouse.sql").read_text(encoding="utf-8")
-        for statement in filter(str.strip, ddl.split(";")):
+        for statement in filter(str.strip, _text("ddl_clickhouse.sql").split(";")):
             client.command(statement)
-        metrics = steps("clickhouse/unit_metrics", _unit_metrics(world), len(world.slots), progress)
-        events = steps("clickhouse/app_events", _app_events(world), 5 * len(world.contributors), progress)
-        return {
-            "unit_metrics": _insert(client, "unit_metrics", _METRICS, metrics),
-            "app_events": _insert(client, "app_events", _APP_EVENTS, events),
-        }
+        metrics = _Insertion(client, "unit_metrics", _METRICS)
+        events = _Insertion(client, "app_events", _APP_EVENTS)
+        done = 0
+        for crew in world.crews:
+            people = world.people(crew)
+            for each in people:
+                events.add("".join(map(line, _app_events(world, each))))
+            for lines in _unit_metrics(world, crew, people):
+                metrics.add("".join(lines))
+                done += len(lines)
+                progress("clickhouse/unit_metrics", done, world.judgments)
+        metrics.send()
+        events.send()
+        client.command(_text("derive_clickhouse.sql"))
+        return {table: _count(client, table) for table in ("unit_metrics", "app_events")}
+
+
+class _Insertion:
+    """Lines of one table on their way: sent when there are many."""
+
+    def __init__(self, client: "Client", table: str, columns: tuple[str, ...]) -> None:
+        self._client = client
+        self._table = table
+        self._columns = columns
+        self._pending: list[str] = []
+        self._characters = 0
+
+    def add(self, lines: str) -> None:
+        self._pending.append(lines)
+        self._characters += len(lines)
+        if self._characters >= _CHARACTERS_AT_ONCE:
+            self.send()
+
+    def send(self) -> None:
+        body = "".join(self._pending).encode()
+        self._pending.clear()
+        self._characters = 0
+        if body:
+            self._client.raw_insert(self._table, self._columns, insert_block=body, fmt="TabSeparated")
 
 
 def _client(stores: WorldStores, database: str) -> "Client":
@@ -60,48 +95,43 @@ def _client(stores: WorldStores, database: str) -> "Client":
     )
 
 
-def _insert(client: "Client", table: str, columns: tuple[str, ...], rows: Iterable[Row]) -> int:
-    done = 0
-    for block in blocks(rows, _BLOCK):
-        client.insert(table, block, column_names=columns)
-        done += len(block)
-    return done
+def _count(client: "Client", table: str) -> int:
+    return int(str(client.command(f"SELECT count() FROM {table}")))
 
 
-def _unit_metrics(world: World) -> Iterator[Row]:
-    """The analytics copy resolves who judged, so that orphans have an id here."""
-    for each in judgments(world):
-        job = each.unit.job
-        yield (
-            *(job.project_id, job.job_id, each.unit.unit_id, each.contributor.contributor_id),
-            *(each.email, each.label, each.contributor.person.country),
-            *(5 + each.draw % 600, each.created_at),
-        )
+def _text(name: str) -> str:
+    return files("sandbox.world").joinpath(name).read_text(encoding="utf-8")
 
 
-def _app_events(world: World) -> Iterator[Row]:
+def _unit_metrics(world: World, crew: Crew, people: Sequence[Contributor]) -> Iterator[list[str]]:
+    """The lines of each block. The analytics copy resolves who judged, so that orphans have an id here."""
+    ids = [each.contributor_id for each in people]
+    countries = [each.person.country for each in people]
+    for block in judgments(world, crew, people):
+        place, unit = -1, ""
+        lines = []
+        for unit_place, position, email, label, draw, at in zip(
+            block.unit, block.contributor, block.email, block.label, block.draw, block.at, strict=True
+        ):
+            if unit_place != place:
+                of = world.unit(unit_place)
+                place, unit = unit_place, f"{of.job.project_id}\t{of.job.job_id}\t{of.unit_id}"
+            who = f"{ids[position]}\t{email}\t{field(label)}\t{countries[position]}"
+            lines.append(f"{unit}\t{who}\t{5 + draw % 600}\t{at}\n")
+        yield lines
+
+
+def _app_events(world: World, each: Contributor) -> Iterator[tuple[Value, ...]]:
     """Keyed by email only, as the app sent it; now and then nobody was logged in."""
-    number = 0
-    for each in world.contributors:
-        die = dice(world.seed, "events", each.place)
-        for form in range(die.randint(3, 6)):
-            number += 1
-            yield (
-                *(number, die.choice(_EVENTS), _sent_email(each, form)),
-                address_of_network(die.getrandbits(60)),
-                *(die.randrange(50, 90_000), each.moment(die.randrange(10**9))),
-            )
-        if each.place % 10 == 0:
-            number += 1
-            opened = each.last_active - timedelta(seconds=40)
-            yield number, "open", None, address_of_network(die.getrandbits(60)), 0, opened
-
-
-def _sent_email(each: Contributor, form: int) -> str:
-    match form:
-        case 1:
-            return each.email.upper()
-        case 2:
-            return each.aliases[-1] if each.aliases else each.email.title()
-        case _:
-            return each.email
+    die = Die(world.seed, "events", each.place)
+    number = each.place * _MOST_EVENTS
+    other_form = each.aliases[-1] if each.aliases else each.email.title()
+    for email in (each.email.upper(), other_form):
+        number += 1
+        yield (
+            *(number, die.choice(_EVENTS), email, address_of_network(die.below(1 << 60))),
+            *(die.between(50, 89_999), each.moment(die.below(10**9))),
+        )
+    if each.place % 10 == 0:
+        opened = each.last_active - timedelta(seconds=40)
+        yield number + 1, "open", None, address_of_network(die.below(1 << 60)), 0, opened

@@ -6,6 +6,7 @@ Keep out: files with rows of many people, which belong to a writer of their own.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.world.contributors import Contributor
 from sandbox.world.generate import World
+from sandbox.world.neighbours import NOTE, neighbours
 from sandbox.world.stores import WorldStores
-from sandbox.world.writers.progress import Counts, Progress, steps
+from sandbox.world.writers.progress import Counts, Progress
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -31,19 +33,19 @@ def write_s3(stores: WorldStores, world: World, progress: Progress) -> Counts:
     _empty_bucket(client, stores)
     people = files_of(world)
     put = partial(_put_files, client, stores.s3_bucket)
+    counts = Counter(objects=0, versions=0)
     with ThreadPoolExecutor(_THREADS) as pool:
-        written = pool.map(put, [world.contributors[place] for place in people])
-        results = list(steps("s3/contributors", written, len(people), progress))
-    return {
-        "objects": sum(objects for objects, _ in results),
-        "versions": sum(versions for _, versions in results),
-    }
+        for done, written in enumerate(pool.map(put, people), start=1):
+            counts.update(written)
+            progress("s3/contributors", done, len(people))
+    return dict(counts)
 
 
-def files_of(world: World) -> tuple[int, ...]:
-    """Places of the contributors with files: the inactive first, and always some active ones."""
-    inactive = world.cast.inactive[:_MOST_INACTIVE]
-    return inactive + world.cast.recent[: _MOST_PEOPLE - len(inactive)]
+def files_of(world: World) -> list[Contributor]:
+    """The contributors with files: the inactive first, and always some active ones."""
+    inactive = world.cast.inactive_places(_MOST_INACTIVE)
+    places = inactive + world.cast.recent_places(_MOST_PEOPLE - len(inactive))
+    return [world.contributors[place] for place in places]
 
 
 def _client(stores: WorldStores) -> "BaseClient":
@@ -65,8 +67,9 @@ def _empty_bucket(client: "BaseClient", stores: WorldStores) -> None:
     if bucket not in {each["Name"] for each in client.list_buckets()["Buckets"]}:
         client.create_bucket(Bucket=bucket)
     client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    for upload in client.list_multipart_uploads(Bucket=bucket).get("Uploads", []):
-        client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+    for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
+        for upload in page.get("Uploads", []):
+            client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
     # A set: some servers list a version twice when its key spans two pages.
     found = list(dict.fromkeys(_versions(client, bucket)))
     for start in range(0, len(found), _KEYS_A_CALL):
@@ -84,20 +87,23 @@ def _versions(client: "BaseClient", bucket: str) -> Iterator[tuple[str, str]]:
             yield each["Key"], each["VersionId"]
 
 
-def _put_files(client: "BaseClient", bucket: str, each: Contributor) -> tuple[int, int]:
-    """Number of readable objects, and of versions and delete markers."""
+def _put_files(client: "BaseClient", bucket: str, each: Contributor) -> Counts:
+    """Readable objects, and versions with delete markers."""
     profile, scan = (f"contributors/{each.contributor_id}/{name}" for name in ("profile.json", "id-scan.txt"))
     chosen = each.person.number
-    objects, versions = 2, 2
+    written = Counter(objects=2, versions=2)
     if chosen % 3 == 0:
         _put(client, bucket, profile, _profile(each, each.person.email.upper()), "application/json")
-        versions += 1
+        written["versions"] += 1
     _put(client, bucket, profile, _profile(each, each.email), "application/json")
     _put(client, bucket, scan, _scan(each), "text/plain; charset=utf-8")
     if chosen % 5 == 0:
         client.delete_object(Bucket=bucket, Key=scan)
-        objects, versions = objects - 1, versions + 1
-    return objects, versions
+        written.update(objects=-1, versions=1)
+    for name in neighbours(each):
+        _put(client, bucket, f"contributors/{name}/README.txt", NOTE, "text/plain; charset=utf-8")
+        written.update(objects=1, versions=1, neighbours=1)
+    return written
 
 
 def _put(client: "BaseClient", bucket: str, key: str, text: str, content_type: str) -> None:
