@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sandbox.loading import load as load_into
+from sandbox.loading import load_objects_again
 from sandbox.progress import shown
 from sandbox.starting import Ready, SandboxError
 from sandbox.supervisor import Sandbox, Status
@@ -77,19 +78,21 @@ def up(
         _fail(error)
     except KeyboardInterrupt:
         _fail("interrupted; `python -m sandbox down` stops what was started")
-    emptied = sandbox.without_the_world(ready)
-    missing = load and (sandbox.config.job_id is None or emptied)
+    exchanged = sandbox.exchanged()
+    missing = load and (sandbox.config.job_id is None or exchanged)
     if missing or any(chosen is not None for chosen in (labels, contributors, judgments)):
         people = contributors or DEFAULT_CONTRIBUTORS
         _load(sandbox, labels=labels, contributors=people, judgments=judgments, seed=seed)
-    elif emptied:
-        typer.echo(f"the world is not in {', '.join(emptied)}: `load` fills all engines anew", err=True)
+    elif exchanged:
+        typer.echo(f"the world is not in {', '.join(exchanged)}: `load` fills all engines anew", err=True)
+    elif sandbox.emptied(ready):
+        _load_objects_again(sandbox)
     typer.echo(f"configuration: {sandbox.paths.config}")
 
 
 @application.command()
 def down(root: Root = None) -> None:
-    """Stop the engines. Their data stay, except S3's, which are in memory."""
+    """Stop the engines. Their data stay; moto keeps none, and gets those of the world again at the next start."""
     stopped = Sandbox(root).down()
     typer.echo(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
 
@@ -140,6 +143,19 @@ def _load(
     for store, counts in summary.counts.items():
         typer.echo(f"{store:<12}" + ", ".join(f"{name} {number}" for name, number in counts.items()))
     typer.echo(f"projects: {' '.join(summary.project_ids)}")
+
+
+def _load_objects_again(sandbox: Sandbox) -> None:
+    try:
+        with shown(Console(stderr=True)) as progress:
+            written = load_objects_again(sandbox, progress)
+    except (SandboxError, ValueError) as error:
+        _fail(error)
+    typer.echo(
+        f"s3 keeps its objects in memory and had lost them: the {written['objects']} of the world are back, "
+        "without those of people erased since; what else was written is gone",
+        err=True,
+    )
 
 
 def _print_note(line: str) -> None:

@@ -7,11 +7,13 @@ Keep out: the world itself (`world/`), printing (`cli.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.config import SandboxConfig
+from sandbox.starting import SandboxError
+from sandbox.state import LoadedWorld
 
 if TYPE_CHECKING:
     from sandbox.supervisor import Sandbox
@@ -31,20 +33,50 @@ def load(
     seed: int,
     progress: Progress,
 ) -> WorldSummary:
-    """Replace whatever is loaded; config.ini then names the new world's job."""
-    from sandbox.world.load import load_world
+    """Replace whatever is loaded; config.ini then names the new world's job.
+
+    Raises LabelsError, and ValueError where no world has such a size, before anything is touched.
+    """
+    from sandbox.world.load import make_world, write_world
 
     config = sandbox.require_running()
-    summary = load_world(
-        world_stores(config),
-        labels=labels,
+    world = make_world(labels=labels, contributors=contributors, judgments=judgments, seed=seed)
+    summary = write_world(world_stores(config), world=world, progress=progress)
+    made_from = LoadedWorld(
+        labels=None if labels is None else labels.resolve(),
         contributors=contributors,
         judgments=judgments,
         seed=seed,
-        progress=progress,
+        as_of=world.as_of,
     )
-    sandbox.remember_job(summary.job_id)
+    sandbox.remember_job(summary.job_id, made_from)
     return summary
+
+
+def load_objects_again(sandbox: Sandbox, progress: Progress) -> Mapping[str, int]:
+    """The files of the loaded world, for a server that keeps them in memory; the other stores stay as they are.
+
+    Whoever has been erased since stays erased. What others wrote into the bucket is gone.
+    Raises SandboxError where the world cannot be made again.
+    """
+    from sandbox.world.load import make_world
+    from sandbox.world.writers.s3 import write_s3
+
+    config = sandbox.require_running()
+    known = sandbox.world
+    if known is None or (known.labels is not None and not known.labels.exists()):
+        gone = "it is not known" if known is None else f"{known.labels} is gone"
+        raise SandboxError(f"s3 is empty, and its world cannot be made again ({gone}): load another one")
+    world = make_world(**known.model_dump())
+    return write_s3(world_stores(config), world, progress, without=_erased(config))
+
+
+def _erased(config: SandboxConfig) -> frozenset[str]:
+    import psycopg
+
+    with psycopg.connect(config.postgres_dsn) as connection:
+        rows = connection.execute("select contributor_id::text from contributors where status = 'erased'")
+        return frozenset(row[0] for row in rows)
 
 
 def world_stores(config: SandboxConfig) -> WorldStores:

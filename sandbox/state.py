@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -49,6 +50,18 @@ class Running(BaseModel):
     version: str = ""
 
 
+class LoadedWorld(BaseModel):
+    """What the loaded world was made from: with it the same one is made again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    labels: Path | None = None
+    contributors: int
+    judgments: int | None = None
+    seed: int
+    as_of: datetime
+
+
 class State(BaseModel):
     """The content of the state file."""
 
@@ -61,6 +74,7 @@ class State(BaseModel):
     ports: dict[str, int] = Field(default_factory=dict)
     running: dict[str, Running] = Field(default_factory=dict)
     job_id: str | None = None
+    world: LoadedWorld | None = None
 
     @classmethod
     def read(cls, path: Path) -> State:

@@ -30,7 +30,7 @@ from sandbox.starting import (
     remembered,
     require_space,
 )
-from sandbox.state import State
+from sandbox.state import LoadedWorld, State
 
 # A port can be lost to somebody else at the last moment; more often than this it is no accident.
 PORT_CHOICES = 3
@@ -137,32 +137,36 @@ class Sandbox:
             raise SandboxError(f"not running: {', '.join(missing)}; start with `python -m sandbox up`")
         return config
 
-    def remember_job(self, job_id: str) -> SandboxConfig:
-        """Record the job of the world just loaded; config.ini then has its URL."""
+    @property
+    def world(self) -> LoadedWorld | None:
+        """What the loaded world was made from, if there is one and it is known."""
+        return self._read_state().world
+
+    def remember_job(self, job_id: str, world: LoadedWorld | None = None) -> SandboxConfig:
+        """Record the job of the world just loaded, and the world; config.ini then has the job's URL."""
         with self._alone():
             state = self._read_state()
             state.job_id = job_id
+            state.world = world
             state.loaded_into = dict(state.kinds)
             state.write(self.paths.state)
             config = state.config(self.paths)
             write_config(config)
         return config
 
-    def without_the_world(self, ready: Iterable[Ready]) -> list[str]:
-        """Roles that a world was loaded into, but whose server of now has nothing of it.
-
-        It was another server then, or it keeps its data in memory and has just been started.
-        """
+    def exchanged(self) -> list[str]:
+        """Roles that another server plays than the one that the world was loaded into."""
         state = self._read_state()
-        if state.job_id is None:
-            return []
-        started = {engine.name for engine in ready if engine.started}
-        return [
-            role
-            for role in self._roles
-            if state.loaded_into.get(role, state.kinds[role]) != state.kinds[role]
-            or (role in started and not engine_class(role, state.kinds[role]).keeps_data)
-        ]
+        return [role for role, kind in state.loaded_into.items() if state.kinds.get(role) != kind]
+
+    def emptied(self, ready: Iterable[Ready]) -> list[str]:
+        """Roles whose server has just been started, and keeps in memory what was loaded into it."""
+        state = self._read_state()
+        started = {engine.name for engine in ready if engine.started} & set(state.loaded_into)
+        return [role for role in self._roles if role in started and not self._keeps_data(role, state)]
+
+    def _keeps_data(self, role: str, state: State) -> bool:
+        return engine_class(role, state.kinds[role]).keeps_data
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -8,6 +8,7 @@ Keep out: how a store is written (writers/) and what the world is (generate.py).
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from threading import Lock
 
@@ -42,26 +43,23 @@ class WorldSummary:
     edge_people: Mapping[str, str] = field(default_factory=dict)  # part → contributor_id
 
 
-def load_world(
-    stores: WorldStores,
+def make_world(
     *,
     labels: Path | None = None,
     contributors: int = DEFAULT_CONTRIBUTORS,
     judgments: int | None = None,
     seed: int = 1,
-    progress: Progress,
-) -> WorldSummary:
+    as_of: datetime | None = None,
+) -> World:
     """A world around the labels file, or one of its own of so many contributors and judgments.
 
-    Raises LabelsError, and ValueError where no world has such a size, before anything is touched.
+    Raises LabelsError, and ValueError where no world has such a size.
     """
     if labels is None:
-        world = generated_world(contributors=contributors, judgments=judgments, seed=seed)
-    elif judgments is not None:
+        return generated_world(contributors=contributors, judgments=judgments, seed=seed, as_of=as_of)
+    if judgments is not None:
         raise ValueError("a labels file has its own judgments; leave out their number")
-    else:
-        world = labelled_world(collect_labels(labels), seed=seed)
-    return write_world(stores, world=world, progress=progress)
+    return labelled_world(collect_labels(labels), seed=seed, as_of=as_of)
 
 
 def write_world(stores: WorldStores, *, world: World, progress: Progress) -> WorldSummary:

@@ -7,7 +7,7 @@ from typing import LiteralString
 import pytest
 
 from sandbox.world.generate import generated_world, today
-from sandbox.world.load import WorldSummary, load_world, write_world
+from sandbox.world.load import WorldSummary, make_world, write_world
 from sandbox.world.stores import WorldStores
 from tests.contract.world_support import clickhouse, object_versions, postgres, redis, search, silent
 
@@ -192,7 +192,9 @@ def test_an_id_is_the_beginning_of_names_that_are_not_this_persons(loaded: Loade
 
 
 def test_the_smallest_world_fills_all_stores_and_tables(world_stores: WorldStores) -> None:
-    summary = load_world(world_stores, contributors=10, judgments=40, seed=1, progress=silent)
+    summary = write_world(
+        world_stores, world=make_world(contributors=10, judgments=40, seed=1), progress=silent
+    )
     assert summary.counts["postgres"]["contributors"] == 10
     assert summary.counts["postgres"]["judgments"] == summary.counts["clickhouse"]["unit_metrics"] == 40
     assert all(number for counts in summary.counts.values() for number in counts.values())

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from sandbox.world.generate import World, generated_world, today
 from sandbox.world.labels import LabelsError
-from sandbox.world.load import WorldSummary, load_world, write_world
+from sandbox.world.load import WorldSummary, make_world, write_world
 from sandbox.world.stores import WorldStores
 from tests.contract.world_support import (
     content,
@@ -72,7 +72,7 @@ def test_loading_another_world_leaves_nothing_of_the_first(
     redis(world_stores).set("left-over", "")
     redis(world_stores, db=BEYOND).set("world-load", "not ours", ex=600)
 
-    summary = load_world(world_stores, contributors=20, seed=4, progress=silent)
+    summary = write_world(world_stores, world=make_world(contributors=20, seed=4), progress=silent)
 
     assert set(summary.project_ids).isdisjoint(loaded.project_ids)
     assert indices(world_stores) == {f"project-{project_id}" for project_id in summary.project_ids}
@@ -94,7 +94,7 @@ def test_a_malformed_labels_file_changes_nothing(
     path = tmp_path / "labels.tsv"
     path.write_text("w\tu\tYes\nw\tu\n", encoding="utf-8")
     with pytest.raises(LabelsError, match="line 2"):
-        load_world(world_stores, labels=path, progress=silent)
+        write_world(world_stores, world=make_world(labels=path), progress=silent)
     assert content(world_stores) == before
 
 
@@ -106,7 +106,7 @@ def test_a_labels_file_becomes_contributors_units_and_judgments(
     ]
     path = tmp_path / "labels.tsv"
     path.write_text("".join(lines), encoding="utf-8")
-    summary = load_world(world_stores, labels=path, progress=silent)
+    summary = write_world(world_stores, world=make_world(labels=path), progress=silent)
     counts = summary.counts["postgres"]
     assert (counts["contributors"], counts["units"], counts["judgments"]) == (30, 50, 600)
     assert sum(summary.counts["search"].values()) == 50

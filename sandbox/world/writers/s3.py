@@ -7,7 +7,7 @@ Keep out: files with rows of many people, which belong to a writer of their own.
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -27,11 +27,13 @@ _THREADS = 4
 _KEYS_A_CALL = 1_000
 
 
-def write_s3(stores: WorldStores, world: World, progress: Progress) -> Counts:
-    """Objects that can be read, and all their versions with delete markers."""
+def write_s3(
+    stores: WorldStores, world: World, progress: Progress, *, without: Collection[str] = ()
+) -> Counts:
+    """Objects that can be read, and all their versions with delete markers; none of the people in `without`."""
     client = _client(stores)
     _empty_bucket(client, stores)
-    people = files_of(world)
+    people = [each for each in files_of(world) if str(each.contributor_id) not in without]
     put = partial(_put_files, client, stores.s3_bucket)
     counts = Counter(objects=0, versions=0)
     with ThreadPoolExecutor(_THREADS) as pool:
