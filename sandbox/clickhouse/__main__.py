@@ -84,6 +84,7 @@ def _close(server: GatewayServer) -> None:
     impatience = threading.Timer(_SECONDS_TO_CLOSE, os._exit, args=(0,))
     impatience.daemon = True
     impatience.start()
+    server.watch.close()
     server.sessions.close()
     server.engine.close()
     impatience.cancel()

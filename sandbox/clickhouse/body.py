@@ -9,15 +9,20 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.message import Message
+from pathlib import Path
 from typing import BinaryIO, cast
 
-from sandbox.clickhouse.compression import decoded
-from sandbox.clickhouse.errors import BAD_ARGUMENTS, refusal
+from sandbox.clickhouse.compression import PIECE, decoded
+from sandbox.clickhouse.errors import BAD_ARGUMENTS, NOT_ENOUGH_SPACE, refusal
 
-PIECE = 1 << 20
-_IN_MEMORY = 64 << 20
+# For each of many clients at once; what is larger goes to the disk.
+_IN_MEMORY = 4 << 20
+# A form is parsed as a whole, and its tables stay in memory anyway.
+_LARGEST_FORM = 128 << 20
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 
 
@@ -42,31 +47,39 @@ class Form:
 
 
 def raw_pieces(source: BinaryIO, headers: Message) -> Iterator[bytes]:
-    """The body as sent."""
-    transfer = headers.get("Transfer-Encoding", "").strip().lower()
-    length = headers.get("Content-Length")
-    if transfer:
-        if transfer != "chunked" or length is not None:
-            raise BrokenBody("Transfer-Encoding must be chunked, without a Content-Length")
+    """The body as sent. Raises BrokenBody where the framing is wrong, or ambiguous."""
+    transfers = headers.get_all("Transfer-Encoding", [])
+    lengths = headers.get_all("Content-Length", [])
+    if len(transfers) + len(lengths) > 1:
+        raise BrokenBody("it needs either one Content-Length or one Transfer-Encoding")
+    if transfers:
+        if transfers[0].strip().lower() != "chunked":
+            raise BrokenBody("Transfer-Encoding must be chunked")
         yield from _chunks(source)
-    elif length is not None:
-        if not length.strip().isdecimal():
+    elif lengths:
+        if _LENGTH.fullmatch(lengths[0].strip()) is None:
             raise BrokenBody("Content-Length is not a number")
-        yield from _exactly(source, int(length))
+        yield from _exactly(source, int(lengths[0]))
 
 
-def spooled(source: BinaryIO, headers: Message) -> BinaryIO:
-    """The whole plain body, in memory or, when large, in an unnamed temporary file."""
-    body = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - the caller closes it
+def spooled(source: BinaryIO, headers: Message, directory: Path) -> BinaryIO:
+    """The whole plain body, in memory or, when large, in an unnamed temporary file in `directory`."""
+    body = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, dir=str(directory))  # noqa: SIM115 - the caller closes it
     raw = raw_pieces(source, headers)
     try:
         for piece in decoded(headers.get("Content-Encoding", ""), raw):
-            body.write(piece)
+            try:
+                body.write(piece)
+            except OSError as error:
+                reason = f"The body does not fit on the disk: {error.strerror}."
+                raise refusal(NOT_ENOUGH_SPACE, reason) from None
+        body.seek(0)
     except BaseException:
-        body.close()
+        # What is still in its buffer may not fit either.
+        with suppress(OSError):
+            body.close()
         drain(raw)
         raise
-    body.seek(0)
     return cast(BinaryIO, body)
 
 
@@ -76,6 +89,15 @@ def drain(raw: Iterator[bytes]) -> None:
         pass
 
 
+def read_form(content_type: str, body: BinaryIO) -> Form:
+    """The form in a body. Raises ClickHouseError where it is too large or wrong."""
+    data = body.read(_LARGEST_FORM + 1)
+    if len(data) > _LARGEST_FORM:
+        reason = f"A multipart form may have {_LARGEST_FORM >> 20} MiB here: insert the rows into a temporary table."
+        raise refusal(BAD_ARGUMENTS, reason)
+    return parse_form(content_type, data)
+
+
 def parse_form(content_type: str, body: bytes) -> Form:
     """Split by hand: the standard library's parsers take liberties with line ends in binary data."""
     header = Message()
@@ -83,20 +105,25 @@ def parse_form(content_type: str, body: bytes) -> Form:
     boundary = header.get_boundary()
     if not boundary:
         raise refusal(BAD_ARGUMENTS, "The multipart form has no boundary.")
-    mark = b"\r\n--" + boundary.encode()
+    edges = re.compile(
+        rb"\r\n--" + re.escape(boundary.encode("latin-1", "replace")) + rb"(?:(--)|[ \t]*\r\n)"
+    )
     fields: dict[str, str] = {}
     files: list[FormFile] = []
-    _, *parts, end = (b"\r\n" + body).split(mark) if mark in b"\r\n" + body else (b"", b"")
-    if not end.startswith(b"--"):
-        raise refusal(BAD_ARGUMENTS, "The multipart form is not closed.")
-    for part in parts:
-        head, _, data = part.partition(b"\r\n\r\n")
-        name, filename = _disposition(head)
-        if filename is None:
-            fields[name] = data.decode("utf-8", "surrogateescape")
-        else:
-            files.append(FormFile(name=name, data=data))
-    return Form(fields=fields, files=tuple(files))
+    body = b"\r\n" + body
+    start: int | None = None
+    for edge in edges.finditer(body):
+        if start is not None:
+            head, _, data = body[start : edge.start()].partition(b"\r\n\r\n")
+            name, filename = _disposition(head)
+            if filename is None:
+                fields[name] = data.decode("utf-8", "surrogateescape")
+            else:
+                files.append(FormFile(name=name, data=data))
+        if edge.group(1):
+            return Form(fields=fields, files=tuple(files))
+        start = edge.end()
+    raise refusal(BAD_ARGUMENTS, "The multipart form is not closed.")
 
 
 def _disposition(head: bytes) -> tuple[str, str | None]:

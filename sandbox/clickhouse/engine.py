@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Generator, Iterable, Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from sandbox.clickhouse.errors import ClickHouseError, from_engine
-from sandbox.clickhouse.sql import identifier, quoted
+from sandbox.clickhouse.errors import BAD_ARGUMENTS, ClickHouseError, from_engine, refusal
+from sandbox.clickhouse.sql import identifier, quoted, to_bytes
 
 _QUERY_LOG_CONFIG = """<clickhouse>
     <query_log>
         <database>system</database>
         <table>query_log</table>
         <flush_interval_milliseconds>1000</flush_interval_milliseconds>
+        <ttl>event_date + INTERVAL 7 DAY DELETE</ttl>
     </query_log>
 </clickhouse>
 """
@@ -68,7 +70,7 @@ class Classified:
     """The engine's own opinion of a text: how many statements, and whether they change anything."""
 
     statements: int
-    modifies: bool
+    only_reads: bool
 
 
 class Connection:
@@ -77,6 +79,7 @@ class Connection:
     def __init__(self, native: _NativeConnection) -> None:
         self._native = native
         self._overridden: dict[str, str | None] = {}
+        self._holds_half_an_answer = False
         # Otherwise any word is a valid statement: a misspelling would answer instead of failing.
         self.run(b"SET implicit_select = 0")
 
@@ -84,14 +87,14 @@ class Connection:
         self._native.close()
 
     def use(self, database: str) -> None:
-        self.run(b"USE " + identifier(database).encode())
+        self.run(b"USE " + to_bytes(identifier(database)))
 
     def apply(self, settings: Mapping[str, str | None]) -> None:
         """Settings for the rest of the connection's life; None is the default."""
         if settings:
             values = {name: "DEFAULT" if value is None else quoted(value) for name, value in settings.items()}
             items = ", ".join(f"{name} = {value}" for name, value in values.items())
-            self.run(b"SET " + items.encode("utf-8", "surrogateescape"))
+            self.run(b"SET " + to_bytes(items))
 
     def override(self, settings: Mapping[str, str]) -> None:
         """Settings for one request: what the last one set and this one does not goes back to what it was."""
@@ -112,7 +115,7 @@ class Connection:
             raise from_engine(error) from None
         return Classified(
             statements=int(opinion["statement_count"]),
-            modifies=opinion["query_class"].name in {"MUTATING", "MUTATING_GLOBAL"},
+            only_reads=opinion["query_class"].name == "READ_ONLY",
         )
 
     def run(
@@ -121,9 +124,11 @@ class Connection:
         output_format: str = "TabSeparated",
         parameters: Mapping[str, str] | None = None,
     ) -> Result:
+        self._forget_half_an_answer()
         try:
             return _result(self._native.query(sql, output_format, params=dict(parameters or {})))
         except RuntimeError as error:
+            self._holds_half_an_answer = True
             raise from_engine(error) from None
 
     def stream(
@@ -131,6 +136,7 @@ class Connection:
     ) -> Generator[Result, None, None]:
         """The output piece by piece; leaving early cancels the query."""
         finished = False
+        self._forget_half_an_answer()
         try:
             running = self._native.send_query(sql, output_format, params=dict(parameters))
         except RuntimeError as error:
@@ -163,6 +169,15 @@ class Connection:
         except RuntimeError as error:
             raise from_engine(error) from None
 
+    def _forget_half_an_answer(self) -> None:
+        """Of a statement that failed the engine keeps the output so far, and puts it before the next answer."""
+        for harmless in (b"SET implicit_select = 0", b"SELECT 1"):
+            # One may be refused by what a session has set, such as `readonly` or a limit.
+            with suppress(RuntimeError):
+                if self._holds_half_an_answer:
+                    self._native.query(harmless, "Null", params={})
+                    self._holds_half_an_answer = False
+
     def _values_before(self, names: Set[str]) -> dict[str, str | None]:
         """What the session itself had set; None for the others."""
         if not names:
@@ -177,13 +192,20 @@ class Engine:
     """The open data directory. One process at a time: the engine itself refuses a second one."""
 
     def __init__(self, data: Path, *, query_log: bool) -> None:
+        # The engine reads options behind a question mark, and would open another directory.
+        if "?" in str(data):
+            raise refusal(BAD_ARGUMENTS, "The path of the data directory has a question mark.")
+        self.data = data
         self._address = str(data)
         data.mkdir(parents=True, exist_ok=True)
         if query_log:
             config = data / "gateway.xml"
             config.write_text(_QUERY_LOG_CONFIG)
             self._address += f"?config-file={config}"
-        self._connect = importlib.import_module("chdb._chdb").connect
+        native = importlib.import_module("chdb._chdb")
+        # The engine's own handlers leave a crashed process hanging, with its port open, and would write queries down.
+        native.set_signal_handlers_enabled(0)
+        self._connect = native.connect
         # The engine lives as long as its last connection: this one outlives all requests.
         self._root = self.connect()
         version, timezone = self._root.run(b"SELECT version(), timezone()").data.decode().split()
@@ -195,6 +217,16 @@ class Engine:
             return Connection(self._connect(self._address))
         except RuntimeError as error:
             raise from_engine(error) from None
+
+    def kill_reading(self, thread: int) -> None:
+        """End the queries that a thread (its native id) runs, unless they write: those a server lets finish."""
+        connection = self.connect()
+        try:
+            # Of the threads of a query ours is the one that is not the engine's.
+            killed = f"KILL QUERY WHERE has(thread_ids, {thread}) AND query_kind = 'Select' ASYNC"
+            connection.run(killed.encode())
+        finally:
+            connection.close()
 
     def with_version(self, error: ClickHouseError) -> str:
         """The text as a server ends it; the engine leaves its version out now and then."""

@@ -5,27 +5,35 @@ Add here: checks that decide whether and how a statement runs. Keep out: HTTP, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from io import SEEK_END
 from typing import BinaryIO
 
-from sandbox.clickhouse.body import PIECE
+from sandbox.clickhouse.compression import PIECE
 from sandbox.clickhouse.engine import Connection, Result
 from sandbox.clickhouse.errors import NOT_IMPLEMENTED, READONLY, SYNTAX_ERROR, refusal
 from sandbox.clickhouse.request import ExternalTable, Request
 from sandbox.clickhouse.sessions import Sessions
-from sandbox.clickhouse.sql import (
-    InlineInsert,
-    examine,
-    has_second_statement,
-    identifier,
-    inline_insert,
-)
+from sandbox.clickhouse.sql import InlineInsert, examine, identifier, inline_insert, to_bytes
+from sandbox.clickhouse.values import look_through
 
 # What an INSERT says before its rows fits in here: a server's own limit on the text of a query.
 _HEAD = 256 << 10
+# Other statements are held in memory, a few times over while they are parsed. The engine has a limit of its own,
+# which is far lower unless `max_query_size` raises it.
+_LONGEST_STATEMENT = 32 << 20
+# An insert up to this size is left to the engine, as a whole; of a larger one each block has this size.
+_LARGE_INSERT = 64 << 20
+_BLOCK = 32 << 20
+# The engine's own limit.
+_MOST_ROWS = 1_048_449
 _LOOK_AHEAD = 1 << 20
+# How a SELECT may begin; a parenthesis counts for nothing.
+_STREAMING = {"SELECT", "WITH", "FROM", ""}
+# Of a text that it cannot parse the engine does not know that it only reads; these do, whatever follows.
+_READING = {"SELECT", "SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN"}
 # In every other format each piece of a stream is a document of its own, with its own header.
 _STREAMED = {"native", "rowbinary", "csv", "tabseparated", "tabseparatedraw", "tsv", "tsvraw"}
 
@@ -54,15 +62,18 @@ def execute(
     """Run the text of the url, a line break and the body, which is how a server reads them."""
     start = request.query + b"\n" if request.query else b""
     head = start + body.read(_HEAD)
+    insert = inline_insert(head)
+    limits = _limits(request, insert, head, body) if insert else {}
     with ExitStack() as stack:
         connection = stack.enter_context(sessions.connection(request.session))
-        _prepare(connection, request)
+        _prepare(connection, request, limits)
         _load(connection, stack, tables)
-        insert = inline_insert(head)
         if insert is not None:
-            result = _insert(connection, request, insert, head, body)
+            connection.bind(request.parameters)
+            rows = _pieces(head[insert.data_at :], body)
+            result = connection.insert(insert.head, insert.input_format, rows)
             return Reply(first=result, output_format=request.default_format)
-        text = head + body.read()
+        text = head + body.read(_LONGEST_STATEMENT)
         output_format, streams = _check(connection, request, text)
         if not (streams and may_stream) or request.wait_until_done:
             result = connection.run(text, request.default_format, request.parameters)
@@ -72,11 +83,12 @@ def execute(
         return _start(pieces, output_format, stack)
 
 
-def _prepare(connection: Connection, request: Request) -> None:
+def _prepare(connection: Connection, request: Request, limits: Mapping[str, str]) -> None:
+    settings = {**limits, **request.settings}
     if request.session is None:
-        connection.apply(request.settings)
+        connection.apply(settings)
     else:
-        connection.override(request.settings)
+        connection.override(settings)
     if request.database:
         connection.use(request.database)
 
@@ -84,30 +96,38 @@ def _prepare(connection: Connection, request: Request) -> None:
 def _load(connection: Connection, stack: ExitStack, tables: Sequence[ExternalTable]) -> None:
     """External tables are temporary tables for the length of one request."""
     for table in tables:
-        name = identifier(table.name).encode()
-        connection.run(b"CREATE TEMPORARY TABLE " + name + b" (" + table.structure.encode() + b")")
+        name = to_bytes(identifier(table.name))
+        connection.run(b"CREATE TEMPORARY TABLE " + name + b" (" + to_bytes(table.structure) + b")")
         stack.callback(connection.run, b"DROP TEMPORARY TABLE IF EXISTS " + name)
         connection.insert(b"INSERT INTO " + name, table.input_format, [table.data])
 
 
-def _insert(
-    connection: Connection, request: Request, insert: InlineInsert, head: bytes, body: BinaryIO
-) -> Result:
+def _limits(request: Request, insert: InlineInsert, head: bytes, body: BinaryIO) -> dict[str, str]:
+    """Refuse what a server refuses; tell the settings by which a large insert takes little memory.
+
+    By itself the engine makes blocks of a million rows, whatever they weigh, and holds two of them.
+    """
     if not request.may_modify:
         raise _read_only()
-    pieces: Iterator[bytes] = _pieces(head[insert.data_at :], body)
+    behind_head = body.tell()
+    large = len(head) + body.seek(0, SEEK_END) - behind_head > _LARGE_INSERT
+    body.seek(behind_head)
+    limits = dict.fromkeys(("max_insert_block_size_bytes", "min_insert_block_size_bytes"), str(_BLOCK))
     if insert.input_format.lower() == "values":
-        values = b"".join(pieces)
-        # The engine would take the rows before a semicolon and silently forget what follows it.
-        if has_second_statement(values):
+        rows = look_through(_pieces(head[insert.data_at :], body))
+        if rows.second_statement:
             raise _second_statement()
-        pieces = iter([values])
-    connection.bind(request.parameters)
-    return connection.insert(insert.head, insert.input_format, pieces)
+        body.seek(behind_head)
+        most = max(1, rows.fewest_in_a_piece) * (_BLOCK // PIECE)
+        limits["max_insert_block_size"] = str(min(most, _MOST_ROWS))
+    return limits if large else {}
 
 
 def _check(connection: Connection, request: Request, text: bytes) -> tuple[str, bool]:
     """Refuse what a server refuses; tell the output format, and whether the output may be streamed."""
+    if len(text) > _LONGEST_STATEMENT:
+        reason = f"Max query size exceeded: a statement may have {_LONGEST_STATEMENT >> 20} MiB here."
+        raise refusal(SYNTAX_ERROR, reason)
     statement = examine(text)
     classified = connection.classify(text)
     # Two opinions: of a text that does not parse the engine counts nothing, yet it would run the beginning.
@@ -115,14 +135,21 @@ def _check(connection: Connection, request: Request, text: bytes) -> tuple[str, 
         raise _second_statement()
     if not statement.verb and not classified.statements:
         raise refusal(SYNTAX_ERROR, "Syntax error: Empty query.")
-    if statement.verb == "INSERT" and classified.statements != 1:
+    if statement.verb == "INSERT" and (classified.statements != 1 or inline_insert(text) is not None):
         raise refusal(SYNTAX_ERROR, "Syntax error: an INSERT needs VALUES, FORMAT or a SELECT that parses.")
-    if statement.into_file:
-        raise refusal(NOT_IMPLEMENTED, "INTO OUTFILE is not allowed over HTTP.")
-    if classified.modifies and not request.may_modify:
+    if statement.touches_files:
+        reason = "INTO OUTFILE and FROM INFILE are not allowed over HTTP."
+        raise refusal(NOT_IMPLEMENTED, reason)
+    if statement.ends_process:
+        # The engine would signal its whole process group, and whoever started the gateway with it.
+        raise refusal(NOT_IMPLEMENTED, "The gateway is stopped by a signal, not by a statement.")
+    if statement.looks_into_process:
+        # It reads variables of the gateway by their names.
+        raise refusal(NOT_IMPLEMENTED, "The table function Python is not allowed over HTTP.")
+    if not request.may_modify and not (classified.only_reads or statement.verb in _READING):
         raise _read_only()
     output_format = statement.output_format or request.default_format
-    streams = statement.verb in {"SELECT", "WITH"} and not classified.modifies
+    streams = statement.verb in _STREAMING and (classified.only_reads or not classified.statements)
     return output_format, streams and output_format.lower() in _STREAMED
 
 

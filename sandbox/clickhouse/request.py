@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.message import Message
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from sandbox.clickhouse.compression import encoding_for
 from sandbox.clickhouse.errors import (
@@ -43,6 +44,7 @@ _RESERVED = {
     "user",
     "wait_end_of_query",
 }
+_SECONDS = re.compile(r"[0-9]{1,9}")
 _TABLE_PARTS = ("format", "types", "structure")
 
 
@@ -80,15 +82,23 @@ class Request:
     may_modify: bool
 
 
+def path_of(target: str) -> str:
+    """The path of a request's target."""
+    return _split(target).path
+
+
 def url_parameters(target: str) -> dict[str, str]:
     """Parameters of the url; bytes that are no UTF-8 survive as surrogates."""
-    return dict(parse_qsl(urlsplit(target).query, keep_blank_values=True, errors="surrogateescape"))
+    pairs = parse_qsl(_split(target).query, keep_blank_values=True, errors="surrogateescape")
+    return dict(pairs)
 
 
 def credentials(headers: Message, parameters: Mapping[str, str]) -> Credentials:
     """From ClickHouse's headers, basic authentication or the url, in this order; else `default`."""
     if "X-ClickHouse-User" in headers:
-        return Credentials(user=headers["X-ClickHouse-User"], password=headers.get("X-ClickHouse-Key", ""))
+        return Credentials(
+            user=_header(headers, "X-ClickHouse-User"), password=_header(headers, "X-ClickHouse-Key")
+        )
     if "Authorization" in headers:
         return _basic(headers["Authorization"])
     return Credentials(user=parameters.get("user", "default"), password=parameters.get("password", ""))
@@ -103,15 +113,19 @@ def parse(method: str, headers: Message, parameters: Mapping[str, str], user: st
                 f"{flag}=1 is not supported by this gateway. Use Content-Encoding and Accept-Encoding with "
                 "lz4, zstd, gzip or deflate.",
             )
+    for name, value in parameters.items():
+        # The engine takes text here. A query may hold any bytes.
+        if name != "query" and not _is_text(name + value):
+            raise refusal(BAD_ARGUMENTS, "A parameter is not valid UTF-8.")
     if parameters.get("role"):
         raise refusal(NOT_IMPLEMENTED, "Roles are not supported by this gateway.")
     wanted = encoding_for(headers.get("Accept-Encoding", ""))
     return Request(
         query=parameters.get("query", "").encode("utf-8", "surrogateescape"),
-        query_id=parameters.get("query_id") or headers.get("X-ClickHouse-Query-Id") or str(uuid.uuid4()),
-        database=parameters.get("database") or headers.get("X-ClickHouse-Database") or None,
+        query_id=parameters.get("query_id") or _header(headers, "X-ClickHouse-Query-Id") or str(uuid.uuid4()),
+        database=parameters.get("database") or _header(headers, "X-ClickHouse-Database") or None,
         default_format=parameters.get("default_format")
-        or headers.get("X-ClickHouse-Format")
+        or _header(headers, "X-ClickHouse-Format")
         or "TabSeparated",
         parameters={
             name.removeprefix("param_"): value
@@ -149,7 +163,7 @@ def _session(parameters: Mapping[str, str], user: str) -> SessionRef | None:
     if not session_id:
         return None
     timeout = parameters.get("session_timeout") or "60"
-    if not timeout.isdecimal():
+    if _SECONDS.fullmatch(timeout) is None:
         raise refusal(BAD_ARGUMENTS, "session_timeout is not a number of seconds.")
     return SessionRef(
         user=user,
@@ -159,12 +173,34 @@ def _session(parameters: Mapping[str, str], user: str) -> SessionRef | None:
     )
 
 
+def _split(target: str) -> SplitResult:
+    try:
+        return urlsplit(target)
+    except ValueError:
+        raise refusal(BAD_ARGUMENTS, "The address of the request is not a valid url.") from None
+
+
+def _header(headers: Message, name: str) -> str:
+    """A header as UTF-8: the standard library reads headers as Latin-1."""
+    return str(headers.get(name, "")).encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _basic(header: str) -> Credentials:
     scheme, _, encoded = header.partition(" ")
     try:
         if scheme.lower() != "basic":
             raise ValueError
-        user, _, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+        user, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+        if not colon:
+            raise ValueError
     except (ValueError, binascii.Error):
         reason = "Authentication failed: only basic authentication is known here."
         raise refusal(AUTHENTICATION_FAILED, reason) from None

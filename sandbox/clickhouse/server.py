@@ -6,7 +6,6 @@ Add here: what clients see of HTTP. Keep out: SQL and the engine; nothing is log
 from __future__ import annotations
 
 import hmac
-import json
 import secrets
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,12 +16,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from ipaddress import ip_address
 from typing import BinaryIO, cast
-from urllib.parse import urlsplit
 
-from sandbox.clickhouse.body import BrokenBody, drain, parse_form, raw_pieces, spooled
+from sandbox.clickhouse.answers import TEXT, content_type_of, one_line, summary, trailer_of
+from sandbox.clickhouse.body import BrokenBody, drain, raw_pieces, read_form, spooled
 from sandbox.clickhouse.compression import encoder
 from sandbox.clickhouse.engine import Engine, Result
-from sandbox.clickhouse.errors import AUTHENTICATION_FAILED, BAD_ARGUMENTS, ClickHouseError, refusal
+from sandbox.clickhouse.errors import (
+    AUTHENTICATION_FAILED,
+    BAD_ARGUMENTS,
+    STD_EXCEPTION,
+    ClickHouseError,
+    refusal,
+)
 from sandbox.clickhouse.execute import Reply, execute
 from sandbox.clickhouse.request import (
     Credentials,
@@ -31,24 +36,11 @@ from sandbox.clickhouse.request import (
     credentials,
     external_table,
     parse,
+    path_of,
     url_parameters,
 )
 from sandbox.clickhouse.sessions import Sessions
-
-_CONTENT_TYPES = {
-    "csv": "text/csv; charset=UTF-8; header=absent",
-    "csvwithnames": "text/csv; charset=UTF-8; header=present",
-    "json": "application/json; charset=UTF-8",
-    "jsoncompact": "application/json; charset=UTF-8",
-    "jsoneachrow": "application/x-ndjson; charset=UTF-8",
-    "native": "application/octet-stream",
-    "rowbinary": "application/octet-stream",
-    "parquet": "application/octet-stream",
-    "arrow": "application/octet-stream",
-    "arrowstream": "application/octet-stream",
-}
-_TEXT = "text/plain; charset=UTF-8"
-_TSV = "text/tab-separated-values; charset=UTF-8"
+from sandbox.clickhouse.watch import Watch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,18 +70,21 @@ class GatewayServer(ThreadingHTTPServer):
         self.engine: Engine
         self.sessions: Sessions
         self.users: Users
+        self.watch: Watch
 
     def attach(self, engine: Engine, users: Users) -> None:
         """The port is taken before the engine opens, so that a taken port fails at once."""
         self.engine = engine
         self.sessions = Sessions(engine)
         self.users = users
+        self.watch = Watch(engine)
+        self.watch.start()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """The kind of a failure, without its text: that may hold a value of somebody."""
-        error = sys.exception() if sys.version_info >= (3, 12) else sys.exc_info()[1]
+        error = sys.exc_info()[1]
         if not isinstance(error, OSError):
-            print(f"clickhouse gateway: {type(error).__name__} in a request", file=sys.stderr)
+            _write_down(error)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -99,6 +94,8 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     timeout = 600
     server: GatewayServer
+    # An answer begins once.
+    answering = False
 
     def do_GET(self) -> None:
         self._handle()
@@ -116,35 +113,56 @@ class Handler(BaseHTTPRequestHandler):
         return "ClickHouse"
 
     def _handle(self) -> None:
+        self.answering = False
         try:
-            path = urlsplit(self.path).path
-            if path in {"/ping", "/replicas_status"}:
-                drain(raw_pieces(self._source, self.headers))
-                self._send(HTTPStatus.OK, b"Ok.\n", {"Content-Type": _TEXT})
-            elif path not in {"", "/"}:
-                drain(raw_pieces(self._source, self.headers))
-                self._send(HTTPStatus.NOT_FOUND, b"There is no handle here.\n", {"Content-Type": _TEXT})
-            else:
-                self._query()
+            self._answer()
         except BrokenBody as error:
             self.close_connection = True
             self._send_error(refusal(BAD_ARGUMENTS, f"The request body cannot be read: {error}."))
-        except ClickHouseError as error:
-            self._send_error(error)
+        except OSError:
+            # The client is not there any more.
+            raise
+        except Exception as error:
+            if self.answering:
+                self.close_connection = True
+                raise
+            if isinstance(error, ClickHouseError):
+                self._send_error(error)
+                return
+            # A defect of ours: what it says may hold a value of somebody, and the body may be unread.
+            self.close_connection = True
+            _write_down(error)
+            self._send_error(refusal(STD_EXCEPTION, f"The gateway failed: {type(error).__name__}."))
+
+    def _answer(self) -> None:
+        try:
+            path = path_of(self.path)
+        except ClickHouseError:
+            drain(raw_pieces(self._source, self.headers))
+            raise
+        if path in {"/ping", "/replicas_status"}:
+            drain(raw_pieces(self._source, self.headers))
+            self._send(HTTPStatus.OK, b"Ok.\n", {"Content-Type": TEXT})
+        elif path not in {"", "/"}:
+            drain(raw_pieces(self._source, self.headers))
+            self._send(HTTPStatus.NOT_FOUND, b"There is no handle here.\n", {"Content-Type": TEXT})
+        else:
+            self._query()
 
     def _query(self) -> None:
         parameters = url_parameters(self.path)
         user = self._authenticate(parameters)
-        with closing(spooled(self._source, self.headers)) as plain:
+        with closing(spooled(self._source, self.headers, self.server.engine.data)) as plain:
             body, tables = self._form(plain, parameters)
             request = parse(self.command, self.headers, parameters, user)
             if self.command != "POST" and not request.query:
-                self._send(HTTPStatus.OK, b"Ok.\n", {"Content-Type": _TEXT})
+                self._send(HTTPStatus.OK, b"Ok.\n", {"Content-Type": TEXT})
                 return
-            may_stream = self.request_version != "HTTP/1.0"
-            reply = execute(self.server.sessions, request, body, tables, may_stream=may_stream)
-            with closing(reply):
-                self._reply(request, reply)
+            may_stream = self.request_version != "HTTP/1.0" and self.command != "HEAD"
+            with self.server.watch.over(self.connection):
+                reply = execute(self.server.sessions, request, body, tables, may_stream=may_stream)
+                with closing(reply):
+                    self._reply(request, reply)
 
     def _authenticate(self, parameters: Mapping[str, str]) -> str:
         try:
@@ -165,18 +183,18 @@ class Handler(BaseHTTPRequestHandler):
         content_type = self.headers.get("Content-Type", "")
         if not content_type.lower().startswith("multipart/form-data"):
             return plain, ()
-        form = parse_form(content_type, plain.read())
+        form = read_form(content_type, plain)
         parameters |= form.fields
         return BytesIO(), [external_table(file.name, file.data, parameters) for file in form.files]
 
     def _reply(self, request: Request, reply: Reply) -> None:
         headers = {
-            "Content-Type": _content_type(reply.output_format.lower()),
+            "Content-Type": content_type_of(reply.output_format.lower()),
             "X-ClickHouse-Server-Display-Name": "sandbox",
             "X-ClickHouse-Query-Id": request.query_id,
             "X-ClickHouse-Format": reply.output_format,
             "X-ClickHouse-Timezone": request.settings.get("session_timezone") or self.server.engine.timezone,
-            "X-ClickHouse-Summary": _summary(reply.first),
+            "X-ClickHouse-Summary": summary(reply.first),
         }
         if request.answer_encoding:
             headers["Content-Encoding"] = request.answer_encoding
@@ -204,7 +222,7 @@ class Handler(BaseHTTPRequestHandler):
                 self._chunk(frame.compress(piece.data) if frame else piece.data)
         except ClickHouseError as error:
             failed = error
-            trailer = _trailer(self.server.engine.with_version(error), tag)
+            trailer = trailer_of(self.server.engine.with_version(error), tag)
             self._chunk(frame.compress(trailer) if frame else trailer)
         if frame:
             self._chunk(frame.flush())
@@ -220,7 +238,7 @@ class Handler(BaseHTTPRequestHandler):
         self._send(
             error.status,
             text.encode("utf-8", "replace"),
-            {"Content-Type": _TEXT, "X-ClickHouse-Exception-Code": str(error.code)},
+            {"Content-Type": TEXT, "X-ClickHouse-Exception-Code": str(error.code)},
         )
 
     def _send(self, status: HTTPStatus, data: bytes, headers: Mapping[str, str]) -> None:
@@ -229,9 +247,10 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(data)
 
     def _send_head(self, status: HTTPStatus, headers: Mapping[str, str]) -> None:
+        self.answering = True
         self.send_response(status)
         for name, value in headers.items():
-            self.send_header(name, _one_line(value))
+            self.send_header(name, one_line(value))
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
@@ -245,34 +264,5 @@ class Handler(BaseHTTPRequestHandler):
         return cast(BinaryIO, self.rfile)
 
 
-def _summary(result: Result) -> str:
-    return json.dumps(
-        {
-            "read_rows": str(result.read_rows),
-            "read_bytes": str(result.read_bytes),
-            "written_rows": str(result.written_rows),
-            "written_bytes": str(result.written_bytes),
-            "total_rows_to_read": "0",
-            "result_rows": str(result.result_rows),
-            "result_bytes": str(len(result.data)),
-            "elapsed_ns": str(int(result.seconds * 1e9)),
-        }
-    )
-
-
-def _trailer(text: str, tag: str) -> bytes:
-    """How a server since 25.11 ends an output that failed on the way."""
-    message = text.encode("utf-8", "replace")
-    mark = tag.encode()
-    edge = b"\r\n__exception__\r\n"
-    return edge + b"%b\r\n%b\n%d %b" % (mark, message, len(message) + 1, mark) + edge
-
-
-def _content_type(output_format: str) -> str:
-    other = _TSV if output_format.startswith(("tabseparated", "tsv")) else _TEXT
-    return _CONTENT_TYPES.get(output_format, other)
-
-
-def _one_line(value: str) -> str:
-    """A header stays one line of plain letters, whatever a client put into its query id."""
-    return "".join(letter for letter in value if letter.isascii() and letter.isprintable())
+def _write_down(error: BaseException | None) -> None:
+    print(f"clickhouse gateway: {type(error).__name__} in a request", file=sys.stderr, flush=True)

@@ -30,6 +30,8 @@ class ClickHouse(Engine):
             *("--user", self.config.clickhouse_user),
             # Users look at the tables with a bare curl, as they are used to.
             "--open-default-user",
+            # What was asked can be looked up afterwards: tests search it for values that must not be in a statement.
+            "--query-log",
             directory=self.directory,
             environment={"SANDBOX_CLICKHOUSE_PASSWORD": self.config.clickhouse_password},
         )

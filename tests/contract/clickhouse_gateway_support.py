@@ -1,6 +1,7 @@
 """The gateway as a process of its own, for the tests of the gateway.
 
-Holds: `Gateway`, and the fixtures `gateway` (one for a test module) and `people` (a small table in it).
+Holds: `Gateway`, and the fixtures `gateway` (one for a test module), `people` (a small table in it) and
+`own_gateway` (one for a test that ends it).
 Add here: ways to start, stop, kill and reach it. Keep out: assertions.
 """
 
@@ -83,6 +84,13 @@ class Gateway:
             auth=(USER, PASSWORD),
         )
 
+    @property
+    def peak_memory(self) -> int:
+        """The most memory that the process has had so far, in MiB."""
+        assert self.process is not None
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) >> 10
+
     def sql(self, text: str) -> str:
         """The output of a statement that is expected to work."""
         response = self.post(body=text)
@@ -117,6 +125,8 @@ def spawn(
             env=environment,
             stdout=output,
             stderr=output,
+            # Whatever signals its process group does not reach the tests.
+            start_new_session=True,
         )
 
 
@@ -148,6 +158,16 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 
 @pytest.fixture
+def own_gateway(tmp_path: Path) -> Iterator[Gateway]:
+    """A gateway that a test may end."""
+    running = Gateway(data=tmp_path / "data", log=tmp_path / "log")
+    running.start()
+    yield running
+    if running.process is not None:
+        running.stop()
+
+
+@pytest.fixture
 def people(gateway: Gateway) -> Iterator[str]:
     """A small table of nobody in particular."""
     table = f"people_{uuid.uuid4().hex}"
@@ -159,3 +179,12 @@ def people(gateway: Gateway) -> Iterator[str]:
 
 def ids(gateway: Gateway, table: str) -> list[int]:
     return [int(line) for line in gateway.sql(f"SELECT id FROM {table} ORDER BY id").split()]
+
+
+def chunked_insert(table: str, chunks: bytes) -> bytes:
+    """A request that inserts CSV; `chunks` are its body as it stands on the wire."""
+    head = (
+        f"POST /?query=INSERT+INTO+{table}+FORMAT+CSV HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        f"Authorization: Basic {AUTHORIZATION}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    return head.encode() + chunks

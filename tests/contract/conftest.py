@@ -4,7 +4,7 @@ Add here: a fixture of a support module.
 Keep out: fixtures themselves; they stand beside what they make, in `*_world.py` and `*_support.py`.
 """
 
-from tests.contract.clickhouse_gateway_support import gateway, people
+from tests.contract.clickhouse_gateway_support import gateway, own_gateway, people
 from tests.contract.redis_support import redis_config, redis_db, redis_store
 from tests.contract.search_support import ground, server
 from tests.contract.sql_world import _sql_database, sql_world
@@ -14,6 +14,7 @@ __all__ = [
     "_sql_database",
     "gateway",
     "ground",
+    "own_gateway",
     "people",
     "redis_config",
     "redis_db",

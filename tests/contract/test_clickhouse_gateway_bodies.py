@@ -22,6 +22,7 @@ from tests.contract.clickhouse_gateway_support import (
     PASSWORD,
     USER,
     Gateway,
+    chunked_insert,
     ids,
 )
 
@@ -83,14 +84,6 @@ def test_answers_are_compressed_only_when_asked(gateway: Gateway, encoding: str)
             raw = b"".join(answer.iter_raw())
         assert answer.headers.get("Content-Encoding") == expected
         assert (expand(raw) if expected else raw) == plain
-
-
-def chunked_insert(table: str, chunks: bytes) -> bytes:
-    head = (
-        f"POST /?query=INSERT+INTO+{table}+FORMAT+CSV HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-        f"Authorization: Basic {AUTHORIZATION}\r\nTransfer-Encoding: chunked\r\n\r\n"
-    )
-    return head.encode() + chunks
 
 
 @pytest.mark.parametrize(

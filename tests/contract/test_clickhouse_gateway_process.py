@@ -7,12 +7,10 @@ Keep out: queries (`test_clickhouse_gateway.py`).
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
-import pytest
 
 from tests.contract.clickhouse_gateway_support import (
     PASSWORD,
@@ -23,16 +21,6 @@ from tests.contract.clickhouse_gateway_support import (
 )
 
 SECONDS_TO_END = 6
-
-
-@pytest.fixture
-def own_gateway(tmp_path: Path) -> Iterator[Gateway]:
-    """A gateway that a test may end."""
-    running = Gateway(data=tmp_path / "data", log=tmp_path / "log")
-    running.start()
-    yield running
-    if running.process is not None:
-        running.stop()
 
 
 def test_rows_survive_a_kill_and_a_restart(own_gateway: Gateway) -> None:
