@@ -5,6 +5,7 @@ Keep out: values of a person, secrets, and texts of drivers (PostgreSQL's DETAIL
 error of a driver through `safe_reason` first.
 """
 
+import difflib
 from collections.abc import Sequence
 from enum import IntEnum
 
@@ -75,6 +76,12 @@ class LeaseLost(ErasureError):
 
 class Inconclusive(ErasureError):
     """It could not be proven that access has ended; nothing has been masked."""
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """For a sentence about an unknown name: the known one that it resembles, or all that are known."""
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    return f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
 
 
 def safe_reason(error: BaseException) -> str:

@@ -1,23 +1,28 @@
 """Settings: an ini file, overridden by the environment, overridden by flags, validated into one frozen object.
 
 Add here: a key of a section, with its type and default, and the environment variable that overrides it.
-Keep out: connecting to anything, and defaults that only a sandbox needs.
+Keep out: reading the file itself (`ini.py`), connecting to anything, and defaults that only a sandbox needs.
 """
 
-import configparser
+import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
 from pydantic import Field as Setting
+from pydantic_core import PydanticCustomError
 
-from erasure.errors import BadInput
+from erasure.errors import BadInput, nearest
+from erasure.ini import read_ini
 
 CONFIG_VARIABLE = "CONTRIBUTOR_DELETION_CONFIG"
 VAR_VARIABLE = "CONTRIBUTOR_DELETION_VAR"
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+_IPV6 = 6
 # Environment variable -> (section, key). The first seven are those that users of the older scripts know.
 ENVIRONMENT: Mapping[str, tuple[str, str]] = {
     "CLICKHOUSE_USERNAME": ("clickhouse", "username"),
@@ -32,15 +37,56 @@ ENVIRONMENT: Mapping[str, tuple[str, str]] = {
 }
 
 
+def _host(text: str) -> str:
+    # libpq takes the folder of a socket for a host.
+    if text.startswith("/") and not re.search(r"\s", text):
+        return text
+    if re.search(r"[\s/@?#;\\]", text) or (":" in text and not _is_ipv6(text)):
+        raise PydanticCustomError("host", "expected a host name alone, without scheme, port or credentials")
+    return text
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).version == _IPV6
+    except ValueError:
+        return False
+
+
+def _url(text: str) -> str:
+    expected = PydanticCustomError("url", "expected http://HOST:PORT or https://HOST:PORT")
+    try:
+        parts = urlsplit(text)
+        whole = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        raise expected from None
+    if not whole or re.search(r"\s", text) or parts.query or parts.fragment:
+        raise expected
+    return text
+
+
+def _url_without_credentials(text: str) -> str:
+    if "@" in urlsplit(_url(text)).netloc:
+        raise PydanticCustomError("url", "expected a URL without credentials")
+    return text
+
+
+Host = Annotated[str, AfterValidator(_host)]
+Port = Annotated[int, Setting(ge=1, le=65_535)]
+Url = Annotated[str, AfterValidator(_url_without_credentials)]
+# Credentials for a search engine stand in its URL, so no representation may show it.
+UrlWithCredentials = Annotated[str, AfterValidator(_url), Setting(repr=False)]
+
+
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
 
 
 class DatabaseSettings(_Section):
     """PostgreSQL, the source of truth."""
 
-    host: str
-    port: int = 5432
+    host: Host
+    port: Port = 5432
     database: str
     username: str
     password: SecretStr
@@ -49,8 +95,8 @@ class DatabaseSettings(_Section):
 class ClickHouseSettings(_Section):
     """ClickHouse over HTTP."""
 
-    host: str = "localhost"
-    port: int = 8123
+    host: Host = "localhost"
+    port: Port = 8123
     username: str
     password: SecretStr
 
@@ -58,7 +104,7 @@ class ClickHouseSettings(_Section):
 class ElasticsearchSettings(_Section):
     """Elasticsearch or OpenSearch."""
 
-    url: str
+    url: UrlWithCredentials
 
 
 class S3Settings(_Section):
@@ -68,39 +114,39 @@ class S3Settings(_Section):
     aws_access_key_id: str | None = None
     aws_secret_access_key: SecretStr | None = None
     aws_session_token: SecretStr | None = None
-    endpoint_url: str | None = None
+    endpoint_url: Url | None = None
     region: str = "us-east-1"
 
 
 class RedisSettings(_Section):
     """Redis: sessions and caches."""
 
-    host: str = "localhost"
-    port: int = 6379
-    db: int = 0
+    host: Host = "localhost"
+    port: Port = 6379
+    db: int = Setting(default=0, ge=0)
     password: SecretStr | None = None
 
 
 class ApiSettings(_Section):
     """The platform's job API; without a job URL the proof of lockout is `not_configured`."""
 
-    url: str | None = None
+    url: Url | None = None
     job_url: SecretStr | None = None
-    timeout_seconds: float = 10.0
+    timeout_seconds: float = Setting(default=10.0, gt=0, le=3_600)
     sample_size: int = Setting(default=3, ge=1, le=100)
 
 
 class ErasureSettings(_Section):
     """The product's own: the world, the key of the suppression hashes, the guards."""
 
-    world: str = "kepler"
+    world: str = Setting(default="kepler", pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
     hash_key: SecretStr | None = None
     max_contributors: int = Setting(default=10_000, ge=1)
     max_share_of_contributors: float = Setting(default=0.20, gt=0, le=1)
     max_share_of_records: float = Setting(default=0.50, gt=0, le=1)
     share_from_records: int = Setting(default=1_000, ge=1)
-    plan_hours: float = Setting(default=24.0, gt=0)
-    lease_seconds: float = Setting(default=60.0, gt=0)
+    plan_hours: float = Setting(default=24.0, gt=0, le=8_760)
+    lease_seconds: float = Setting(default=60.0, gt=0, le=86_400)
     require_reviewed_plan: bool = False
 
 
@@ -117,12 +163,25 @@ class Settings(_Section):
 
 
 def config_path(*, config: str | None, integration: bool, environ: Mapping[str, str]) -> Path:
-    """Which ini file counts: the flag, then `--integration`, then the environment, then `~/config.ini`."""
-    if config:
-        return Path(config).expanduser()
+    """Which ini file counts: the flag, then `--integration`, then the environment, then `~/config.ini`.
+
+    Raises BadInput for a flag that names nothing: an unset variable of a shell must not lead to another file.
+    """
+    if config is not None:
+        if not config.strip():
+            raise BadInput("--config names no file; give the path of an ini file.")
+        return expanded(config)
     if integration:
-        return Path("~/config_integration.ini").expanduser()
-    return Path(environ.get(CONFIG_VARIABLE) or "~/config.ini").expanduser()
+        return expanded("~/config_integration.ini")
+    return expanded(environ.get(CONFIG_VARIABLE) or "~/config.ini")
+
+
+def expanded(path: str) -> Path:
+    """A path as users write it, `~` included; links are left alone. Raises BadInput where there is no such home."""
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError:
+        raise BadInput(f"{path} begins with a home that does not exist; write the whole path.") from None
 
 
 def var_dir(environ: Mapping[str, str] | None = None) -> Path:
@@ -136,56 +195,66 @@ def load_settings(
 ) -> Settings:
     """Reads and validates the settings; a missing file is fine as long as the environment says everything.
 
-    Raises BadInput that names file, section and key, never a value.
+    Raises BadInput that names file or variable, section and key, never a value.
     """
-    merged = _read_ini(path)
+    found = read_ini(path)
+    merged: dict[str, dict[str, Any]] = {
+        section: _without_empty(section, keys) for section, keys in found.items()
+    }
+    variables: dict[tuple[str, str], str] = {}
     for variable, (section, key) in ENVIRONMENT.items():
         if environ.get(variable):
             merged.setdefault(section, {})[key] = environ[variable]
+            variables[section, key] = variable
     for (section, key), value in (flags or {}).items():
         if value is not None:
             merged.setdefault(section, {})[key] = value
     try:
         return Settings.model_validate(merged)
     except ValidationError as error:
-        problems = [_sentence(path, item) for item in error.errors()]
+        problems = [_sentence(path, variables, item) for item in error.errors()]
     if not path.exists():
         raise BadInput(
             f"No configuration: {path} does not exist, and the environment does not say everything; "
-            f"write that file as in the README, or name another by --config or {CONFIG_VARIABLE}."
+            f"write that file as in the README, or name another by --config or {CONFIG_VARIABLE}.",
+            [problem for problem in problems if not problem.startswith(f"{path}:")],
         )
     raise BadInput(f"{path} is wrong; nothing was changed.", problems)
 
 
-def _read_ini(path: Path) -> dict[str, dict[str, Any]]:
-    # No interpolation: a `%` in a password is a `%`. No inline comments: a `;` in a password is a `;`.
-    parser = configparser.RawConfigParser()
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            parser.read_file(file)
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(
-            f"{path} cannot be read ({type(error).__name__}); check its rights and that it is UTF-8."
-        ) from None
-    except configparser.Error as error:
-        line = getattr(error, "lineno", None)
-        at = f" at line {line}" if line else ""
-        raise BadInput(
-            f"{path} is not an ini file{at} ({type(error).__name__}); see the README for its form."
-        ) from None
+def _without_empty(section: str, keys: Mapping[str, str]) -> dict[str, Any]:
+    """An empty text is a key left out, as templates have them; an empty number is none, and is refused."""
+    fields = _keys_of(section)
     return {
-        section: {key: value for key, value in parser.items(section) if value != ""}
-        for section in parser.sections()
+        key: value
+        for key, value in keys.items()
+        if value != "" or (key in fields and fields[key].annotation in (int, float, bool))
     }
 
 
-def _sentence(path: Path, error: Any) -> str:
-    section, *key = [str(part) for part in error["loc"]]
-    where = f"{path}: [{section}] {' '.join(key)}".rstrip()
+def _keys_of(section: str) -> Mapping[str, Any]:
+    known = Settings.model_fields.get(section)
+    kind = known.annotation if known else None
+    return kind.model_fields if isinstance(kind, type) and issubclass(kind, BaseModel) else {}
+
+
+_EXPECTED = {
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_parsing": "expected a number",
+    "bool_parsing": "expected true or false",
+    "finite_number": "expected a number",
+    "string_pattern_mismatch": "expected letters, digits and underscores",
+}
+
+
+def _sentence(path: Path, variables: Mapping[tuple[str, str], str], error: Any) -> str:
+    section, *rest = [str(part) for part in error["loc"]]
+    key = " ".join(rest)
+    where = variables.get((section, key)) or f"{path}: [{section}] {key}".rstrip()
     if error["type"] == "missing":
-        return f"{where}: is missing"
+        return f"{where}: is missing or empty" if key else f"{where}: is missing"
     if error["type"] == "extra_forbidden":
-        return f"{where}: is not a known {'key' if key else 'section'}"
-    return f"{where}: {error['msg']}"
+        known = list(_keys_of(section) if key else Settings.model_fields)
+        return f"{where}: is not a known {'key' if key else 'section'}; {nearest(key or section, known)}"
+    return f"{where}: {_EXPECTED.get(error['type'], error['msg'])}"
