@@ -15,8 +15,9 @@ from erasure.expiry import record_export
 from erasure.inactive import find_inactive
 from erasure.ledger import batches as ledger
 from erasure.ledger.database import migrate
+from erasure.request import write_csv
 from erasure.settings import var_dir
-from erasure.targets import mint_batch_id, write_csv
+from erasure.targets import mint_batch_id
 
 
 class RequestConfig(dg.Config):
@@ -40,7 +41,11 @@ def request(context: dg.OpExecutionContext, config: RequestConfig, platform: Pla
             job_name=PLAN,
             batch_id=batch_id,
             config={
-                "targets__deletion_targets": {"csv": csv, "skip_unknown": config.skip_unknown},
+                "targets__deletion_targets": {
+                    "csv": csv,
+                    "skip_unknown": config.skip_unknown,
+                    "cap_reason": config.cap_reason,
+                },
                 "plan__summary": {"cap_reason": config.cap_reason},
             },
             on_step=lambda step, what, seconds: context.log.info(f"{step} {what}"),

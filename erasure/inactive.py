@@ -12,7 +12,12 @@ import psycopg
 
 from erasure.errors import StoreRefused, safe_reason
 from erasure.ledger.database import connect
+from erasure.request import cell_of
 from erasure.settings import Settings
+
+# A hundred years; PostgreSQL cannot subtract any number of days from a date.
+MOST_DAYS = 36_525
+_NO_CELL = "no email that a CSV can hold; mend it in PostgreSQL"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +30,10 @@ class Inactive:
 
 
 def find_inactive(settings: Settings, *, query: str, max_contributors: int | None) -> Inactive:
-    """Runs the compiled query. A limit never cuts a person in two: all accounts are taken, or none."""
+    """Runs the compiled query. A limit never cuts a person in two: all accounts are taken, or none.
+
+    An account whose email no CSV can lead back to is left out and told: no deletion could be asked for with it.
+    """
     try:
         with connect(settings.database) as connection:
             rows = connection.execute(
@@ -37,6 +45,9 @@ def find_inactive(settings: Settings, *, query: str, max_contributors: int | Non
             what=f"the inactive contributors could not be read ({safe_reason(error)})",
             remedy="check the rights of [database] username on the world's tables",
         ) from None
+    for row in rows:
+        if row["excluded_because"] is None and cell_of(str(row["email_address"])) is None:
+            row["excluded_because"] = _NO_CELL
     found = [row for row in rows if row["excluded_because"] is None]
     chosen = [
         (str(row["contributor_id"]), str(row["email_address"]))

@@ -6,7 +6,7 @@ Keep out: printing of values; a failed check names the setting to look at.
 
 import typer
 
-from dagster_defs.cli.run import reporting, run_of
+from dagster_defs.cli.run import reporting, require_job_url, run_of
 from erasure.errors import ErasureError, ExitCode, StoreUnavailable
 from erasure.inventory import ALL_STORES
 
@@ -36,10 +36,11 @@ def register(app: typer.Typer) -> None:
         run = run_of(context)
         with reporting(run):
             settings = run.settings()
-            from dagster_defs.dbt_runner import inventory_of
+            require_job_url(settings)
+            from dagster_defs.dbt_runner import inventory_with_models
             from dagster_defs.wiring import store_of
 
-            inventory = inventory_of(settings.erasure.world)
+            inventory = inventory_with_models(settings.erasure.world)
             counts: dict[str, dict[str, int]] = {}
             failed = False
             for name in ALL_STORES:

@@ -4,21 +4,29 @@ Add here: a flag of planning or executing.
 Keep out: what a stage does (the assets).
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from dagster_defs.cli.run import Run, reporting, run_of, step_progress
+from dagster_defs.cli.run import Run, reporting, require_job_url, run_of, step_progress
 from erasure import report
 from erasure.errors import BadInput, ExitCode, Refused
 from erasure.ledger import batches as ledger
 from erasure.ledger import database, steps
 from erasure.ledger.freezing import left_out
-from erasure.settings import Settings, var_dir
-from erasure.targets import mint_batch_id, read_request
+from erasure.ledger.outcomes import with_disagreements
+from erasure.request import WrongRequest, read_request
+from erasure.settings import Settings, expanded, var_dir
+from erasure.targets import mint_batch_id
 
-UndoDays = Annotated[int, typer.Option(min=0, help="Days until the needles are destroyed; 0: at closing.")]
+UndoDays = Annotated[
+    int,
+    typer.Option(
+        min=0, max=ledger.MOST_UNDO_DAYS, help="Days until the needles are destroyed; 0: at closing."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -50,10 +58,11 @@ def register(app: typer.Typer) -> None:
                 raise BadInput("--dry-run and --execute exclude each other; name one.")
             if plan and not execute:
                 raise BadInput("--plan names what --execute executes; add --execute.")
-            settings = run.settings({("api", "job_url"): _checked(job_url)})
-            path = Path(csv).expanduser().resolve()
-            request = read_request(path)
-            batch = ledger.newest_plan(settings, csv_sha256=request.sha256) if execute else None
+            settings = run.settings({("api", "job_url"): job_url})
+            _check_job_url(settings, flag=job_url)
+            path = expanded(csv)
+            sha256 = _hash_of(settings, path, skip_unknown=skip_unknown)
+            batch = ledger.newest_plan(settings, csv_sha256=sha256) if execute else None
             reviewed = batch is not None
             if plan:
                 batch = _planned(settings, batch, plan)
@@ -64,7 +73,11 @@ def register(app: typer.Typer) -> None:
                         "run with --dry-run first, review it, then --execute."
                     )
                 config: dict[str, dict[str, Any]] = {
-                    "targets__deletion_targets": {"csv": str(path), "skip_unknown": skip_unknown},
+                    "targets__deletion_targets": {
+                        "csv": str(path),
+                        "skip_unknown": skip_unknown,
+                        "cap_reason": exceed_caps,
+                    },
                     "plan__summary": {"cap_reason": exceed_caps},
                 }
                 batch = _plan(run, settings, config)
@@ -100,6 +113,7 @@ def register(app: typer.Typer) -> None:
         run = run_of(context)
         with reporting(run):
             settings = run.settings()
+            _check_job_url(settings)
             found = ledger.get(settings, batch)
             if found.state == "planned":
                 raise Refused(
@@ -112,17 +126,31 @@ def register(app: typer.Typer) -> None:
             _execute(run, settings, batch, {"fingerprint": found.fingerprint or ""})
 
 
-def _checked(job_url: str | None) -> str | None:
+def _check_job_url(settings: Settings, *, flag: str | None = None) -> None:
     """Refuses a malformed job URL before anything starts; assets find it in the environment, never in arguments."""
-    if job_url is None:
-        return None
-    import os
+    require_job_url(settings)
+    if flag is not None:
+        os.environ["CONTRIBUTOR_DELETION_JOB_URL"] = flag
 
-    from erasure.job_api import JobApi
 
-    JobApi(job_url).close()
-    os.environ["CONTRIBUTOR_DELETION_JOB_URL"] = job_url
-    return job_url
+def _hash_of(settings: Settings, path: Path, *, skip_unknown: bool) -> str:
+    """Of a CSV that is valid in form; its rows are let go of, since the plan reads them again.
+
+    Where it is not valid, the refusal names the lines that PostgreSQL would refuse as well.
+    """
+    try:
+        return read_request(path).sha256
+    except WrongRequest as wrong:
+        from dagster_defs.wiring import dbt_of
+
+        batch_id = mint_batch_id()
+        raise with_disagreements(
+            settings,
+            wrong,
+            batch_id=batch_id,
+            query=lambda: dbt_of(settings).target_queries(batch_id).requested_contributors,
+            skip_unknown=skip_unknown,
+        ) from None
 
 
 def _planned(settings: Settings, newest: ledger.Batch | None, fingerprint: str) -> ledger.Batch:

@@ -5,7 +5,6 @@ Keep out: the query (`dbt_project/models/targets/inactive_contributors.sql`).
 """
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,10 +12,10 @@ import typer
 from dagster_defs.cli.run import reporting, run_of
 from erasure.errors import BadInput
 from erasure.expiry import record_export
-from erasure.inactive import find_inactive
+from erasure.inactive import MOST_DAYS, find_inactive
 from erasure.ledger.database import migrate
-from erasure.settings import PROJECT_ROOT, var_dir
-from erasure.targets import write_csv
+from erasure.request import write_csv
+from erasure.settings import PROJECT_ROOT, expanded, var_dir
 
 
 def register(app: typer.Typer) -> None:
@@ -26,13 +25,13 @@ def register(app: typer.Typer) -> None:
     def fetch(
         context: typer.Context,
         days_inactive: Annotated[
-            int, typer.Option(min=1, help="Without any activity for so many days.")
+            int, typer.Option(min=1, max=MOST_DAYS, help="Without any activity for so many days.")
         ] = 365,
         max_contributors: Annotated[
             int | None, typer.Option(min=1, help="At most so many, oldest first.")
         ] = None,
         csv: Annotated[
-            Path | None, typer.Option(help="Where to write; a name with the time in backups/ otherwise.")
+            str | None, typer.Option(help="Where to write; a name with the time in backups/ otherwise.")
         ] = None,
         dry_run: Annotated[
             bool, typer.Option("--dry-run", help="Print what would be exported (the default).")
@@ -63,12 +62,9 @@ def register(app: typer.Typer) -> None:
             }
             if execute:
                 stamp = datetime.now(UTC).strftime("%Y%m%d_%H%M%S")
-                path = csv or PROJECT_ROOT / "backups" / f"inactive_contributors_{stamp}.csv"
-                path = path.expanduser()
-                try:
-                    write_csv(path, inactive.chosen)
-                except FileExistsError:
-                    raise BadInput(f"{path} exists already; name another file by --csv.") from None
+                path = PROJECT_ROOT / "backups" / f"inactive_contributors_{stamp}.csv"
+                path = path if csv is None else expanded(csv)
+                write_csv(path, inactive.chosen)
                 record_export(var_dir(), path)
                 run.result |= {"csv": str(path), "state": "exported"}
                 run.say(f"✅ Exported {len(inactive.chosen)} contributors to {path}")

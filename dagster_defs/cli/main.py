@@ -4,6 +4,8 @@ Add here: a command, by its module.
 Keep out: heavy imports (dagster, dbt and great_expectations take seconds; a command imports what it needs).
 """
 
+import io
+import sys
 from typing import Annotated
 
 import typer
@@ -12,6 +14,7 @@ from dagster_defs.cli import batches, check, delete, fetch, inventory, verify
 from dagster_defs.cli.run import Run
 from dagster_defs.environment import prepare_environment
 from erasure.errors import ExitCode
+from erasure.settings import VAR_VARIABLE, var_dir
 
 app = typer.Typer(
     help="Finds contributors to forget, erases them from five stores, and proves it.",
@@ -33,7 +36,13 @@ def options(
     """Flags that every command has."""
     if output not in {"text", "json"}:
         raise typer.BadParameter("expected text or json", param_hint="--output")
-    prepare_environment()
+    try:
+        prepare_environment()
+    except OSError as error:
+        raise typer.BadParameter(
+            f"{var_dir()} cannot be written to ({type(error).__name__}); name another folder by {VAR_VARIABLE}",
+            param_hint=VAR_VARIABLE,
+        ) from None
     context.obj = Run(command="", as_json=output == "json", config=config, integration=integration)
 
 
@@ -47,6 +56,10 @@ inventory.register(app)
 
 def run() -> None:
     """The entry point. Usage errors come out as bad input."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal without UTF-8, or a name of a file that is none, must not end a run in the middle of a line.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(standalone_mode=True)
     except SystemExit as ended:

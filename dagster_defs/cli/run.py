@@ -39,7 +39,7 @@ class Run:
     def settings(self, flags: dict[tuple[str, str], Any] | None = None) -> Settings:
         """The settings; the file is named to assets by the environment, which they read too."""
         path = config_path(config=self.config, integration=self.integration, environ=os.environ)
-        os.environ[CONFIG_VARIABLE] = str(path.resolve())
+        os.environ[CONFIG_VARIABLE] = str(path)
         return load_settings(path, environ=os.environ, flags=flags)
 
     def say(self, line: str) -> None:
@@ -52,6 +52,14 @@ class Run:
         self.result.setdefault("problems", []).append(line)
         LOG.error(line)
         print(f"❌ {line}", file=sys.stderr, flush=True)
+
+
+def require_job_url(settings: Settings) -> None:
+    """Raises BadInput for a job URL that is none, which would else be found when a batch executes."""
+    if settings.api.job_url is not None:
+        from erasure.job_api import JobApi
+
+        JobApi(settings.api.job_url).close()
 
 
 def run_of(context: typer.Context) -> Run:
@@ -103,7 +111,9 @@ def _log_file(command: str) -> Iterator[None]:
     folder = var_dir() / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     stamp = datetime.now(UTC).strftime("%Y%m%d_%H%M%S")
-    handler = logging.FileHandler(folder / f"{command}_{stamp}.log", encoding="utf-8")
+    handler = logging.FileHandler(
+        folder / f"{command}_{stamp}.log", encoding="utf-8", errors="backslashreplace"
+    )
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     LOG.addHandler(handler)
     LOG.setLevel(logging.DEBUG)

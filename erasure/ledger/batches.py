@@ -17,6 +17,8 @@ from erasure.ledger.database import Connection, connect, exists
 from erasure.settings import Settings
 
 IN_WORK = frozenset({"executing", "failed"})
+# Ten years. What PostgreSQL cannot add to a date would come out at closing, when everything is masked.
+MOST_UNDO_DAYS = 3_650
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +146,8 @@ def abandon(settings: Settings, *, batch_id: str) -> None:
 
 def start(settings: Settings, *, batch_id: str, reviewed: bool, undo_days: int) -> None:
     """The batch executes from here on. Raises Refused where it can't, since it has ended meanwhile."""
+    if not 0 <= undo_days <= MOST_UNDO_DAYS:
+        raise BadInput(f"An undo window has 0 to {MOST_UNDO_DAYS} days; set undo_days or --undo-days.")
     with connect(settings.database) as connection:
         started = connection.execute(
             "update erasure.batches set state = 'executing', executed_at = coalesce(executed_at, now()),"

@@ -9,17 +9,12 @@ from dataclasses import dataclass
 
 import psycopg
 
-from erasure.errors import BadInput, Refused, StoreRefused, safe_reason
+from erasure.errors import Refused
 from erasure.ledger.database import Connection, connect
-from erasure.rules import normalise_email
+from erasure.ledger.outcomes import ERASED, FOUND, UNKNOWN, enter, judge, require_agreement, unfrozen
+from erasure.request import Request
 from erasure.settings import Settings
-from erasure.targets import Needle, Request, TargetSet, require_batch_id
-
-_LINES_SHOWN = 20
-_SENTENCES = {
-    "unknown": "contributor_id is unknown in PostgreSQL",
-    "other email": "email_address is not that contributor's in PostgreSQL",
-}
+from erasure.targets import Needle, TargetSet, require_batch_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,22 +37,29 @@ class Frozen:
 
 
 def freeze(
-    settings: Settings, *, batch_id: str, request: Request, queries: TargetQueries, skip_unknown: bool = False
+    settings: Settings,
+    *,
+    batch_id: str,
+    request: Request,
+    queries: TargetQueries,
+    skip_unknown: bool = False,
+    cap_reason: str = "",
 ) -> Frozen:
     """Mints the batch and freezes its target set in one transaction; a refused request leaves nothing behind.
 
     Raises BadInput that lists the lines PostgreSQL disagrees with, and Refused where an email is used by a target
-    and by somebody else.
+    and by somebody else, or where there are more contributors than the cap allows and no reason for it.
     """
     require_batch_id(batch_id)
     try:
         with connect(settings.database) as connection:
-            connection.execute(
-                "insert into erasure.batches (batch_id, state, world, csv_sha256) values (%s, 'planned', %s, %s)",
-                (batch_id, settings.erasure.world, request.sha256),
-            )
-            _copy_request(connection, batch_id, request)
-            erased, skipped = _check_outcomes(connection, batch_id, queries, skip_unknown=skip_unknown)
+            most = settings.erasure.max_contributors if not cap_reason else None
+            # Whoever was ever erased may be among these; all others count.
+            _check_number(len(request.rows) - _erased_in_all(connection), most)
+            enter(connection, batch_id=batch_id, world=settings.erasure.world, request=request)
+            outcomes = judge(connection, query=queries.requested_contributors, skip_unknown=skip_unknown)
+            require_agreement(outcomes)
+            _check_number(outcomes.numbers.get(FOUND, 0), most)
             connection.execute(
                 "insert into erasure.targets (batch_id, contributor_id, person_id, kind, value, reason)"
                 f" select '{batch_id}', contributor_id, person_id, kind, value, reason"
@@ -67,17 +69,12 @@ def freeze(
             _check_shared_emails(connection, queries)
             return Frozen(
                 contributors=_number(connection, batch_id, "contributor"),
-                already_erased=erased,
-                skipped_unknown=skipped,
+                already_erased=outcomes.numbers.get(ERASED, 0),
+                skipped_unknown=outcomes.numbers.get(UNKNOWN, 0),
                 excluded=_excluded(connection, batch_id),
             )
     except psycopg.Error as error:
-        raise StoreRefused(
-            store="postgres",
-            object_name="erasure.targets",
-            what=f"the target set could not be frozen ({safe_reason(error)})",
-            remedy="check the rights of [database] username on the world's tables and on schema erasure",
-        ) from None
+        raise unfrozen(error) from None
 
 
 def differences(connection: Connection, *, batch_id: str, queries: TargetQueries) -> dict[str, int]:
@@ -164,36 +161,23 @@ def targets_digest(settings: Settings, *, batch_id: str) -> str:
     return str(row["digest"]) if row else ""
 
 
-def _copy_request(connection: Connection, batch_id: str, request: Request) -> None:
-    columns = "batch_id, contributor_id, kind, value, line"
-    with connection.cursor() as cursor, cursor.copy(f"copy erasure.targets ({columns}) from stdin") as copy:
-        for row in request.rows:
-            copy.write_row((batch_id, row.contributor_id, "requested", normalise_email(row.email), row.line))
+def _check_number(asked_for: int, most: int | None) -> None:
+    """The cap on contributors, before their needles are frozen and all five stores are counted for nothing.
+
+    Those on hold count here. The plan's summary looks again, at those who are left, with all their accounts.
+    """
+    if most is not None and asked_for > most:
+        raise Refused(
+            "The batch exceeds a cap; nothing was changed. If it is meant, say why by --exceed-caps REASON.",
+            [f"{asked_for} contributors are asked for; [erasure] max_contributors is {most}"],
+        )
 
 
-def _check_outcomes(
-    connection: Connection, batch_id: str, queries: TargetQueries, *, skip_unknown: bool
-) -> tuple[int, int]:
-    outcomes = connection.execute(
-        f"select outcome, line from ({queries.requested_contributors}) as requested"
-        " where outcome <> 'found' order by line"
-    ).fetchall()
-    tolerated = {"already erased"} | ({"unknown"} if skip_unknown else set())
-    wrong = [row for row in outcomes if row["outcome"] not in tolerated]
-    if wrong:
-        shown = [f"line {row['line']}: {_SENTENCES[row['outcome']]}" for row in wrong[:_LINES_SHOWN]]
-        rest = [f"and {len(wrong) - _LINES_SHOWN} more"] if len(wrong) > _LINES_SHOWN else []
-        hint = (
-            ["--skip-unknown leaves the unknown ones out"]
-            if any(r["outcome"] == "unknown" for r in wrong)
-            else []
-        )
-        raise BadInput(
-            f"The CSV disagrees with PostgreSQL in {len(wrong)} lines; nothing was changed.",
-            shown + rest + hint,
-        )
-    erased = sum(row["outcome"] == "already erased" for row in outcomes)
-    return erased, len(outcomes) - erased
+def _erased_in_all(connection: Connection) -> int:
+    row = connection.execute(
+        "select count(distinct contributor_id) as number from erasure.erased where restored_at is null"
+    ).fetchone()
+    return int(row["number"]) if row else 0
 
 
 def _check_shared_emails(connection: Connection, queries: TargetQueries) -> None:

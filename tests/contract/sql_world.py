@@ -31,11 +31,12 @@ from erasure.ledger import lease as leases
 from erasure.ledger.database import migrate
 from erasure.ledger.freezing import Frozen, TargetQueries, freeze, load_targets
 from erasure.ledger.lease import Lease
+from erasure.request import Request, RequestedContributor
 from erasure.settings import PROJECT_ROOT, Settings
 from erasure.stores.base import no_progress
 from erasure.stores.clickhouse import ClickHouseStore
 from erasure.stores.postgres import PostgresStore
-from erasure.targets import Request, RequestedContributor, TargetSet
+from erasure.targets import TargetSet
 from sandbox.config import SandboxConfig
 from sandbox.supervisor import Sandbox
 
