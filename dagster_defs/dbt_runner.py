@@ -16,8 +16,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from erasure.errors import ErasureError, LeaseLost, StoreRefused
-from erasure.inventory import Inventory, read_inventory
+from dagster_defs.inventory_files import problems_of_files
+from erasure import mask_models
+from erasure.errors import BadInput, ErasureError, LeaseLost, StoreRefused
+from erasure.inventory import Inventory
+from erasure.inventory_reading import read_inventory
 from erasure.ledger.freezing import TargetQueries
 from erasure.settings import PROJECT_ROOT, Settings
 
@@ -28,6 +31,7 @@ PROJECT_DIR = PROJECT_ROOT / "dbt_project"
 CACHE_DIR = PROJECT_ROOT / "var" / "dbt"
 TARGETS = ("postgres", "clickhouse")
 _LEASE_LOST = "ER001"
+_LONGEST_TOLD = 400
 # Parallel calls of dbtRunner in one process are unsupported.
 _ONE_CALL = threading.Lock()
 
@@ -44,7 +48,7 @@ def project_hash() -> str:
         if (
             file.is_file()
             and inside.parts[0] not in {"target", "logs", "dbt_packages"}
-            and file.suffix in {".sql", ".yml"}
+            and file.suffix in {".sql", ".yml", ".yaml"}
         ):
             digest.update(f"{inside}\0".encode() + file.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
@@ -62,7 +66,10 @@ def _manifest(target: str, version: str) -> "Manifest":
     packed = CACHE_DIR / version / target / "manifest.msgpack"
     if packed.exists():
         return Manifest.from_msgpack(packed.read_bytes())
-    manifest: Manifest = _invoke(["parse"], target=target, folder=packed.parent, manifest=None).result
+    outcome = _invoke(["parse"], target=target, folder=packed.parent, manifest=None)
+    if outcome.result is None:
+        raise BadInput(f"dbt cannot read the project: {_told(outcome.exception)}; nothing was changed.")
+    manifest: Manifest = outcome.result
     packed.parent.mkdir(parents=True, exist_ok=True)
     _replace(
         packed.with_name("manifest.json"),
@@ -78,6 +85,12 @@ def _replace(path: Path, content: bytes) -> None:
     part = path.with_name(f"{path.name}.{os.getpid()}")
     part.write_bytes(content)
     part.replace(path)
+
+
+def _told(error: BaseException | None) -> str:
+    """What dbt says of a project that it cannot parse: of its files alone, since it has reached no database yet."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= _LONGEST_TOLD else f"{text[:_LONGEST_TOLD]}…"
 
 
 def prepare() -> None:
@@ -97,12 +110,28 @@ def manifest_json(target: str) -> Mapping[str, Any]:
 
 @cache
 def _inventory(world: str, version: str) -> Inventory:
+    problems = problems_of_files(PROJECT_DIR, world)
+    if problems:
+        raise BadInput("The inventory is wrong; nothing was changed.", problems)
     return read_inventory(manifest_json("postgres")["sources"], world=world)
 
 
 def inventory_of(world: str) -> Inventory:
     """The inventory of a world, validated."""
     return _inventory(world, project_hash())
+
+
+def inventory_with_models(world: str) -> Inventory:
+    """The same, once its mask models are what it declares. Raises BadInput that names each file that is not."""
+    inventory = inventory_of(world)
+    found = mask_models.differences(inventory, PROJECT_DIR / "models" / world / "masked")
+    if found:
+        raise BadInput(
+            "The mask models are not those of the inventory; run `contributor-deletion inventory sync`. "
+            "Nothing was changed.",
+            [f"{path.relative_to(PROJECT_DIR)}: {what}" for path, what in found.items()],
+        )
+    return inventory
 
 
 def _invoke(arguments: list[str], *, target: str, folder: Path, manifest: "Manifest | None") -> Any:

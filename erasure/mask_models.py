@@ -30,15 +30,25 @@ def model_name(item: InventoryObject) -> str:
 def sync(inventory: Inventory, folder: Path) -> list[Path]:
     """Makes the files below `folder` equal to `mask_models`; returns those written or removed."""
     wanted = {folder / name: text for name, text in mask_models(inventory).items()}
-    present = {path for store in SQL_STORES for path in (folder / store).glob("*.sql")}
-    changed = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+    changed = list(differences(inventory, folder))
     for path in changed:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(wanted[path])
-    stale = sorted(present - set(wanted))
-    for path in stale:
-        path.unlink()
-    return [*changed, *stale]
+        if path in wanted:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(wanted[path])
+        else:
+            path.unlink()
+    return changed
+
+
+def differences(inventory: Inventory, folder: Path) -> Mapping[Path, str]:
+    """File below `folder` -> how it differs from `mask_models`; what is masked would then not be what is declared."""
+    wanted = {folder / name: text for name, text in mask_models(inventory).items()}
+    present = {path for store in SQL_STORES for path in (folder / store).glob("*.sql")}
+    found = {path: "is missing" for path in wanted if not path.exists()}
+    found |= {
+        path: "is another" for path, text in wanted.items() if path.exists() and path.read_text() != text
+    }
+    return found | {path: "has no table in the inventory" for path in sorted(present - set(wanted))}
 
 
 def _lines(item: InventoryObject, inventory: Inventory) -> Iterator[str]:

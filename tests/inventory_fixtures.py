@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from erasure.inventory import Inventory, read_inventory
+from erasure.inventory import Inventory
+from erasure.inventory_reading import read_inventory
 from erasure.settings import PROJECT_ROOT
 
 INVENTORY_DIR = PROJECT_ROOT / "dbt_project" / "models" / "kepler" / "inventory"
@@ -26,7 +27,7 @@ def manifest_sources(*documents: dict[str, Any], path: str = "inventory.yml") ->
                     "unique_id": unique_id,
                     "source_name": source["name"],
                     "name": table["name"],
-                    "identifier": table["name"],
+                    "identifier": table.get("identifier", table["name"]),
                     "schema": source.get("schema", source["name"]),
                     "config": table.get("config", {}),
                     "source_meta": source.get("config", {}).get("meta", {}),

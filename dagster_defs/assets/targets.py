@@ -4,27 +4,31 @@ Add here: another way of saying who.
 Keep out: how the set is computed (`dbt_project/models/targets/`).
 """
 
-from pathlib import Path
-
 import dagster as dg
 
 from dagster_defs.assets.common import safe_errors
+from dagster_defs.dbt_runner import inventory_with_models
 from dagster_defs.partitions import batches
 from dagster_defs.resources import Platform
 from erasure.errors import BadInput
 from erasure.ledger import batches as ledger
 from erasure.ledger.database import migrate
 from erasure.ledger.freezing import freeze
-from erasure.targets import read_request
+from erasure.request import read_request
+from erasure.settings import expanded
 
 GROUP = "targets"
 
 
 class TargetsConfig(dg.Config):
-    """The CSV that names the contributors: columns `contributor_id` and `email_address`."""
+    """The CSV that names the contributors: columns `contributor_id` and `email_address`.
+
+    `cap_reason`: why there may be more of them than the cap allows; the summary wants to know as well.
+    """
 
     csv: str = ""
     skip_unknown: bool = False
+    cap_reason: str = ""
 
 
 @dg.asset(
@@ -49,8 +53,10 @@ def deletion_targets(
             raise BadInput(
                 "No CSV is named; set `csv` in the run config of targets/deletion_targets, or use --csv."
             )
-        request = read_request(Path(config.csv).expanduser())
-        platform.inventory()
+        request = read_request(expanded(config.csv))
+        inventory_with_models(settings.erasure.world)
+        if (api := platform.job_api()) is not None:
+            api.close()
         migrate(settings.database)
         ledger.lapse_old_plans(settings)
         batch_id = context.partition_key
@@ -60,6 +66,7 @@ def deletion_targets(
             request=request,
             queries=platform.dbt().target_queries(batch_id),
             skip_unknown=config.skip_unknown,
+            cap_reason=config.cap_reason,
         )
     return dg.MaterializeResult(
         metadata={

@@ -1,0 +1,242 @@
+"""Turns the sources of dbt's manifest into the inventory, and refuses every line that is wrong, all at once.
+
+dbt, its docs and Python read the same lines; dbt itself is silent about misspelled keys and wrong values.
+Add here: a key that an object or a field may carry, with its form.
+Keep out: what well-formed objects must still fulfil (`inventory_checks.py`), I/O, and the YAML itself
+(`dagster_defs/inventory_files.py`).
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+
+from erasure.errors import BadInput
+from erasure.inventory import ALL_STORES, Access, Field, Inventory, InventoryObject, Subject, Via
+from erasure.inventory_checks import problems_among, problems_of
+from erasure.rules import CAPABILITIES, Rule
+
+_SLUG = re.compile(r"[A-Za-z0-9_]+")
+_OBJECT_KEYS: Mapping[str, frozenset[str]] = {
+    "postgres": frozenset({"subject", "primary_key", "access", "waived"}),
+    "clickhouse": frozenset({"subject", "primary_key", "waived"}),
+    "elasticsearch": frozenset({"index", "waived"}),
+    "s3": frozenset({"key", "rule"}),
+    "redis": frozenset({"key", "rule", "subject", "index", "members", "ends_access"}),
+}
+# A table is found by its name, everything else by a pattern.
+_LOCATION_KEYS: Mapping[str, str] = {"elasticsearch": "index", "s3": "key", "redis": "key"}
+# What pydantic calls an error -> what was expected.
+_EXPECTED: Mapping[str, str] = {
+    "missing": "is missing",
+    "string_type": "expected a text, in quotes where YAML takes it for something else",
+    "string_too_short": "expected a text that is not empty",
+    "list_type": "expected a list, such as [id]",
+    "bool_type": "expected true or false",
+    "model_type": "expected keys and values",
+    "extra_forbidden": "is not a known key",
+}
+_Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+
+
+class _Declared(BaseModel):
+    # Strict: YAML's own types are meant. A text taken for a list would be a list of its letters.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class _Via(_Declared):
+    table: _Text
+    column: _Text
+    parent_column: _Text
+
+
+class _Subject(_Declared):
+    contributor_id: _Text | None = None
+    email: _Text | None = None
+    via: _Via | None = None
+
+
+class _Access(_Declared):
+    column: _Text
+    active: _Text
+    revoked: _Text
+
+
+class _Object(_Declared):
+    subject: _Subject = _Subject()
+    primary_key: list[_Text] = []
+    access: _Access | None = None
+    key: _Text | None = None
+    index: _Text | None = None
+    members: _Text | None = None
+    ends_access: bool = False
+    rule: _Text | None = None
+    # A reason, and nothing else: `waived: false` must not waive.
+    waived: _Text = ""
+
+
+class _Column(_Declared):
+    rule: _Text
+    reason: _Text | None = None
+    owner: _Text | None = None
+
+
+def read_inventory(sources: Mapping[str, Mapping[str, Any]], *, world: str) -> Inventory:
+    """Turns the `sources` of dbt's manifest into the inventory of a world.
+
+    Raises BadInput with one sentence for each wrong line: unknown keys, rules and stores, wrong forms, objects without
+    a subject, rules that the store cannot do, double names, a world without the table whose access column ends access.
+    """
+    mine = {
+        node_id: node
+        for node_id, node in sources.items()
+        if str(node["source_name"]).startswith(f"{world}_")
+        or str(node.get("original_file_path", "")).startswith(f"models/{world}/")
+    }
+    if not mine:
+        raise BadInput(
+            "The inventory is wrong; nothing was changed.",
+            [f"no source named {world}_<store>; set [erasure] world to a folder in dbt_project/models"],
+        )
+    reader = _Reader(world)
+    read = [reader.object(mine[node_id]) for node_id in sorted(mine)]
+    objects = tuple(item for item in read if item is not None)
+    # An object that could not be read is missing here: what is said of all would then be wrong.
+    problems = reader.problems or list(problems_among(objects, reader.places, world=world))
+    if problems:
+        raise BadInput("The inventory is wrong; nothing was changed.", problems)
+    return Inventory(world=world, objects=objects)
+
+
+class _Reader:
+    """Collects every problem of an inventory, so that a user mends the file once."""
+
+    def __init__(self, world: str) -> None:
+        self._world = world
+        self.problems: list[str] = []
+        # (store, name) -> file and name, as sentences begin.
+        self.places: dict[tuple[str, str], str] = {}
+
+    def object(self, node: Mapping[str, Any]) -> InventoryObject | None:
+        where = f"{node.get('original_file_path', 'the inventory')}: {node['source_name']}.{node['name']}"
+        before = len(self.problems)
+        source_meta = self._meta(node.get("source_meta"), where)
+        meta = source_meta | self._meta(_config_meta(node), where)
+        store = str(meta.pop("store", ""))
+        if store not in CAPABILITIES:
+            self._wrong(where, f"store {store!r} is not known; expected one of {', '.join(ALL_STORES)}")
+            return None
+        if node["source_name"] != f"{self._world}_{store}":
+            self._wrong(where, f"a source of {store} is named {self._world}_{store} in this world")
+        if not _SLUG.fullmatch(str(node["name"])):
+            self._wrong(where, "a name has letters, digits and underscores only; patterns stand in meta")
+        declared = self._declared(meta, store, where)
+        fields = tuple(self._fields(node, store=store, where=where))
+        if declared is None or len(self.problems) > before:
+            return None
+        item = _build(node, declared, store, fields)
+        self.places[store, item.name] = where
+        self.problems += [f"{where}{problem}" for problem in problems_of(item)]
+        return item
+
+    def _meta(self, found: Any, where: str) -> dict[str, Any]:
+        if found is None:
+            return {}
+        if isinstance(found, Mapping) and all(isinstance(key, str) for key in found):
+            return dict(found)
+        self._wrong(where, "meta: expected keys and values")
+        return {}
+
+    def _declared(self, meta: Mapping[str, Any], store: str, where: str) -> _Object | None:
+        self._unknown(meta, _OBJECT_KEYS[store], where, store)
+        known = {key: value for key, value in meta.items() if key in _OBJECT_KEYS[store]}
+        try:
+            declared = _Object.model_validate(known)
+        except ValidationError as error:
+            for sentence in _sentences(error):
+                self._wrong(where, sentence)
+            return None
+        if declared.rule is not None:
+            self._rule(declared.rule, store, where)
+        needed = _LOCATION_KEYS.get(store)
+        if needed is not None and getattr(declared, needed) is None:
+            self._wrong(where, f"needs {needed}, the pattern by which its records are found")
+        return declared
+
+    def _fields(self, node: Mapping[str, Any], *, store: str, where: str) -> Iterator[Field]:
+        for name, column in (node.get("columns") or {}).items():
+            at = f"{where}.{name}"
+            before = len(self.problems)
+            meta = self._meta(_config_meta(column), at)
+            self._unknown(meta, frozenset(_Column.model_fields), at, "a column")
+            if len(self.problems) > before:
+                continue
+            try:
+                declared = _Column.model_validate(meta)
+            except ValidationError as error:
+                for sentence in _sentences(error):
+                    self._wrong(at, f"{sentence}{_ONE_OF_RULES if 'rule' in sentence else ''}")
+                continue
+            rule = self._rule(declared.rule, store, at)
+            if rule is Rule.KEEP and declared.reason is None:
+                self._wrong(at, "keep needs a reason")
+            if len(self.problems) == before and rule is not None:
+                yield Field(name=name, rule=rule, reason=declared.reason, owner=declared.owner)
+
+    def _rule(self, rule: str, store: str, where: str) -> Rule | None:
+        if rule not in set(Rule):
+            self._wrong(where, f"rule {rule!r} is not known{_ONE_OF_RULES}")
+            return None
+        if Rule(rule) not in CAPABILITIES[store]:
+            able = ", ".join(sorted(CAPABILITIES[store]))
+            self._wrong(where, f"{store} cannot do the rule {rule}; it can do {able}")
+            return None
+        return Rule(rule)
+
+    def _unknown(self, meta: Mapping[str, Any], known: frozenset[str], where: str, who: str) -> None:
+        unknown = sorted(set(meta) - known)
+        if unknown:
+            self._wrong(where, f"unknown key {', '.join(unknown)}; {who} knows {', '.join(sorted(known))}")
+
+    def _wrong(self, where: str, what: str) -> None:
+        self.problems.append(f"{where}: {what}")
+
+
+_ONE_OF_RULES = f"; expected one of {', '.join(Rule)}"
+
+
+def _config_meta(node: Mapping[str, Any]) -> Any:
+    return (node.get("config") or {}).get("meta") or node.get("meta")
+
+
+def _sentences(error: ValidationError) -> Iterator[str]:
+    for item in error.errors(include_input=False):
+        key = ".".join(str(part) for part in item["loc"])
+        yield f"{key}: {_EXPECTED.get(item['type'], item['msg'])}"
+
+
+def _build(
+    node: Mapping[str, Any], declared: _Object, store: str, fields: Sequence[Field]
+) -> InventoryObject:
+    subject, access = declared.subject, declared.access
+    return InventoryObject(
+        store=store,
+        name=str(node["name"]),
+        source=str(node["source_name"]),
+        schema=str(node["schema"]),
+        location=(declared.index if store == "elasticsearch" else declared.key) or str(node["identifier"]),
+        subject=Subject(
+            contributor_id=subject.contributor_id,
+            email=subject.email,
+            via=Via(**subject.via.model_dump()) if subject.via else None,
+        ),
+        primary_key=tuple(declared.primary_key),
+        fields=tuple(fields),
+        rule=Rule(declared.rule) if declared.rule else None,
+        access=Access(**access.model_dump()) if access else None,
+        index=declared.index if store == "redis" else None,
+        members=declared.members,
+        ends_access=declared.ends_access,
+        waived=declared.waived or None,
+    )
