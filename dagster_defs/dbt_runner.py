@@ -103,6 +103,8 @@ def manifest_json(target: str) -> Mapping[str, Any]:
     """The manifest as dagster-dbt and the inventory read it."""
     path = _folder(target) / "manifest.json"
     if not path.exists():
+        # This process may remember what somebody has removed from the disk.
+        _manifest.cache_clear()
         _manifest(target, project_hash())
     content: Mapping[str, Any] = json.loads(path.read_bytes())
     return content

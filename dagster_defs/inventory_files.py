@@ -6,6 +6,7 @@ Add here: a key that dbt knows and an inventory may use.
 Keep out: what stands in `meta` (`erasure/inventory_reading.py`).
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,11 +54,13 @@ def problems_of_files(project: Path, world: str) -> list[str]:
         place = str(file.relative_to(project))
         reading = _File(place, declared)
         try:
-            content = yaml.load(file.read_text(encoding="utf-8-sig"), Loader=_StrictLoader)
+            text = file.read_text(encoding="utf-8-sig")
+            content = yaml.load(text, Loader=_StrictLoader)
         except (yaml.YAMLError, UnicodeDecodeError, OSError, RecursionError, ValueError) as error:
             problems.append(f"{place}: {_reason(error)}")
             continue
-        reading.file(content, is_inventory=file.parent == folder / "inventory")
+        if file.parent == folder / "inventory" or (isinstance(content, Mapping) and "sources" in content):
+            reading.file(content, text, is_inventory=file.parent == folder / "inventory")
         problems += reading.problems
     return problems
 
@@ -84,9 +87,13 @@ class _File:
         self._seen_here: set[tuple[str, str]] = set()
         self.problems: list[str] = []
 
-    def file(self, content: Any, *, is_inventory: bool) -> None:
-        if not is_inventory and not (isinstance(content, Mapping) and "sources" in content):
-            return
+    def file(self, content: Any, text: str, *, is_inventory: bool) -> None:
+        for number, line in enumerate(text.splitlines(), start=1):
+            if is_inventory and re.search(r"\{[{%]", line):
+                # dbt would render it, and say of an error in it neither file nor line.
+                self.problems.append(
+                    f"{self._place}: line {number} holds Jinja; an inventory is read as it stands"
+                )
         if self._is_mapping(content, self._place, _FILE if is_inventory else None):
             for source in self._list(content, "sources", self._place):
                 self._source(source)

@@ -14,7 +14,7 @@ from functools import cached_property
 
 from erasure.errors import BadInput
 
-_BATCH_ID = re.compile(r"b\d{8}T\d{6}Z-[0-9a-f]{4,32}")
+_BATCH_ID = re.compile(r"b[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4,32}")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

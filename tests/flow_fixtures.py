@@ -145,15 +145,19 @@ class Flow:
         ini.read_string(self.config.read_text(encoding="utf-8"))
         return ini.get(section, key)
 
-    def command(self, *arguments: str | Path, config: Path | None = None) -> Answer:
+    def command(self, *arguments: str | Path, config: Path | None = None, **environment: str) -> Answer:
         """The command in this process, which has its imports done; with `--output json`."""
+        return self.invoke(*self.arguments(*arguments, config=config), **environment)
+
+    def invoke(self, *arguments: str, **environment: str) -> Answer:
+        """The same with exactly these arguments, and with these variables besides the flow's own."""
         from typer.testing import CliRunner
 
         from dagster_defs.cli.main import app
 
-        with self.surroundings():
+        with self.surroundings(**environment):
             try:
-                told = CliRunner().invoke(app, self.arguments(*arguments, config=config))
+                told = CliRunner().invoke(app, arguments)
             finally:
                 _close_logs()
         if told.exception is not None and not isinstance(told.exception, SystemExit):

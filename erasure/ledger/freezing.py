@@ -16,6 +16,9 @@ from erasure.request import Request
 from erasure.settings import Settings
 from erasure.targets import Needle, TargetSet, require_batch_id
 
+# So many times the cap on contributors is the wrong CSV, whoever may have to be left out of it.
+_FAR_BEYOND = 10
+
 
 @dataclass(frozen=True, kw_only=True)
 class TargetQueries:
@@ -48,13 +51,13 @@ def freeze(
     """Mints the batch and freezes its target set in one transaction; a refused request leaves nothing behind.
 
     Raises BadInput that lists the lines PostgreSQL disagrees with, and Refused where an email is used by a target
-    and by somebody else, or where there are more contributors than the cap allows and no reason for it.
+    and by somebody else, or where far more contributors are asked for than the cap allows and no reason is given.
     """
     require_batch_id(batch_id)
     try:
         with connect(settings.database) as connection:
             most = settings.erasure.max_contributors if not cap_reason else None
-            # Whoever was ever erased may be among these; all others count.
+            # Anybody who was ever erased may be among them, and is skipped.
             _check_number(len(request.rows) - _erased_in_all(connection), most)
             enter(connection, batch_id=batch_id, world=settings.erasure.world, request=request)
             outcomes = judge(connection, query=queries.requested_contributors, skip_unknown=skip_unknown)
@@ -162,11 +165,11 @@ def targets_digest(settings: Settings, *, batch_id: str) -> str:
 
 
 def _check_number(asked_for: int, most: int | None) -> None:
-    """The cap on contributors, before their needles are frozen and all five stores are counted for nothing.
+    """Refuses what is far beyond the cap before it is copied, frozen and counted in all five stores for nothing.
 
-    Those on hold count here. The plan's summary looks again, at those who are left, with all their accounts.
+    Some of those asked for may be unknown or on hold. The exact number, with all accounts, the plan's summary judges.
     """
-    if most is not None and asked_for > most:
+    if most is not None and asked_for > _FAR_BEYOND * most:
         raise Refused(
             "The batch exceeds a cap; nothing was changed. If it is meant, say why by --exceed-caps REASON.",
             [f"{asked_for} contributors are asked for; [erasure] max_contributors is {most}"],

@@ -183,7 +183,7 @@ class _KeysByValue(Place):
         if not isinstance(document, dict):
             return None
         contributor_id = document.get(subject.contributor_id)
-        if isinstance(contributor_id, str | int):
+        if isinstance(contributor_id, str | int) and not isinstance(contributor_id, bool):
             return str(contributor_id) in targets.contributor_ids
         email = document.get(subject.email)
         if contributor_id is None and isinstance(email, str):
