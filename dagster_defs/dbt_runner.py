@@ -268,8 +268,10 @@ def _environment(settings: Settings) -> dict[str, str]:
         "DBT_POSTGRES_DATABASE": settings.database.database,
         "DBT_POSTGRES_USER": settings.database.username,
         "DBT_ENV_SECRET_POSTGRES_PASSWORD": settings.database.password.get_secret_value(),
+        "DBT_POSTGRES_CONNECT_SECONDS": str(settings.database.connect_seconds),
         "DBT_CLICKHOUSE_HOST": settings.clickhouse.host,
         "DBT_CLICKHOUSE_PORT": str(settings.clickhouse.port),
         "DBT_CLICKHOUSE_USER": settings.clickhouse.username,
         "DBT_ENV_SECRET_CLICKHOUSE_PASSWORD": settings.clickhouse.password.get_secret_value(),
+        "DBT_CLICKHOUSE_CONNECT_SECONDS": str(settings.clickhouse.connect_seconds),
     }

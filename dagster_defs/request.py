@@ -59,7 +59,7 @@ def request(context: dg.OpExecutionContext, config: RequestConfig, platform: Pla
 
 def _export(batch_id: str, config: RequestConfig, platform: Platform) -> str:
     settings = platform.settings()
-    migrate(settings.database)
+    migrate(settings.database, beside=platform.inventory().registered("postgres"))
     found = find_inactive(
         settings,
         query=platform.dbt().inactive_contributors(config.days_inactive),

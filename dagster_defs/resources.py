@@ -15,6 +15,7 @@ from dagster_defs.dbt_runner import DbtProject, inventory_of
 from dagster_defs.wiring import dbt_of, store_of
 from erasure.inventory import Inventory
 from erasure.job_api import JobApi
+from erasure.patience import TRIES
 from erasure.settings import S3Settings, Settings, config_path, load_settings, var_dir
 from erasure.stores.base import Store
 
@@ -54,7 +55,10 @@ def _dagster_s3_client(settings: S3Settings) -> Any:
     from dagster_aws.s3 import S3Resource
 
     secret, token = settings.aws_secret_access_key, settings.aws_session_token
+    # It takes no timeouts: a server may be silent for botocore's own minute, and must have answered before that for
+    # its health.
     return S3Resource(
+        max_attempts=TRIES,
         region_name=settings.region,
         endpoint_url=settings.endpoint_url,
         aws_access_key_id=settings.aws_access_key_id,

@@ -10,8 +10,9 @@ from typing import Any
 
 from dagster_defs.dbt_runner import DbtProject
 from erasure.inventory import Inventory
+from erasure.patience import REDIS_SECONDS, S3_SECONDS, SEARCH_SECONDS, TRIES
 from erasure.settings import S3Settings, Settings
-from erasure.stores.base import Store
+from erasure.stores.base import Health, Store, health_within
 from erasure.stores.clickhouse import ClickHouseStore
 from erasure.stores.postgres import PostgresStore
 from erasure.stores.redis import RedisStore
@@ -56,9 +57,9 @@ def redis_store(settings: Settings, inventory: Inventory, fence: int = 0) -> Red
         port=settings.redis.port,
         db=settings.redis.db,
         password=password.get_secret_value() if password else None,
-        socket_connect_timeout=10,
-        socket_timeout=60,
-        retry=Retry(ExponentialBackoff(cap=0.5), 2),
+        socket_connect_timeout=settings.redis.connect_seconds,
+        socket_timeout=REDIS_SECONDS,
+        retry=Retry(ExponentialBackoff(cap=0.5), TRIES - 1),
     )
     return RedisStore(client, inventory.of("redis"))
 
@@ -82,13 +83,14 @@ def _search(settings: Settings, inventory: Inventory, fence: int) -> Store:
 
     # At DEBUG the client logs bodies of requests: ids, and emails where a record has no id.
     logging.getLogger("opensearch").setLevel(logging.WARNING)
-    client = OpenSearch(settings.elasticsearch.url, timeout=60, max_retries=0, http_compress=True)
+    client = OpenSearch(settings.elasticsearch.url, timeout=SEARCH_SECONDS, max_retries=0, http_compress=True)
     return SearchStore(client, inventory.of("elasticsearch"))
 
 
 def boto_client(settings: S3Settings) -> Any:
     """A plain client of boto3, for commands outside Dagster."""
     import boto3
+    from botocore.config import Config
 
     secret, token = settings.aws_secret_access_key, settings.aws_session_token
     return boto3.client(
@@ -98,6 +100,11 @@ def boto_client(settings: S3Settings) -> Any:
         aws_access_key_id=settings.aws_access_key_id,
         aws_secret_access_key=secret.get_secret_value() if secret else None,
         aws_session_token=token.get_secret_value() if token else None,
+        config=Config(
+            connect_timeout=settings.connect_seconds,
+            read_timeout=S3_SECONDS,
+            retries={"total_max_attempts": TRIES, "mode": "standard"},
+        ),
     )
 
 
@@ -116,3 +123,9 @@ def store_of(
     if name == "s3":
         return S3Store(s3_client(settings.s3), settings.s3.bucket_name, inventory.of("s3"))
     return _BUILDERS[name](settings, inventory, fence)
+
+
+def health_of(store: Store, settings: Settings) -> Health:
+    """A store's health within the `connect_seconds` of its section."""
+    section = "database" if store.name == "postgres" else store.name
+    return health_within(store, section=section, seconds=getattr(settings, section).connect_seconds)

@@ -82,7 +82,13 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
 
 
-class DatabaseSettings(_Section):
+class _StoreSection(_Section):
+    """Of every store: in how many whole seconds it must have let us in and said who it is."""
+
+    connect_seconds: int = Setting(default=10, ge=1)
+
+
+class DatabaseSettings(_StoreSection):
     """PostgreSQL, the source of truth."""
 
     host: Host
@@ -92,7 +98,7 @@ class DatabaseSettings(_Section):
     password: SecretStr
 
 
-class ClickHouseSettings(_Section):
+class ClickHouseSettings(_StoreSection):
     """ClickHouse over HTTP."""
 
     host: Host = "localhost"
@@ -101,13 +107,13 @@ class ClickHouseSettings(_Section):
     password: SecretStr
 
 
-class ElasticsearchSettings(_Section):
+class ElasticsearchSettings(_StoreSection):
     """Elasticsearch or OpenSearch."""
 
     url: UrlWithCredentials
 
 
-class S3Settings(_Section):
+class S3Settings(_StoreSection):
     """S3; without keys boto3 finds its own credentials."""
 
     bucket_name: str
@@ -118,7 +124,7 @@ class S3Settings(_Section):
     region: str = "us-east-1"
 
 
-class RedisSettings(_Section):
+class RedisSettings(_StoreSection):
     """Redis: sessions and caches."""
 
     host: Host = "localhost"

@@ -57,6 +57,12 @@ def run_ended(context: dg.AssetExecutionContext, run_id: str) -> bool:
     return run is not None and run.is_finished
 
 
+def planning_ended(context: dg.AssetExecutionContext, batch_id: str) -> bool:
+    """Whether all runs of a batch are over; one that this instance knows no run of may be planned elsewhere."""
+    runs = context.instance.get_runs(dg.RunsFilter(tags={"batch": batch_id}))
+    return bool(runs) and all(run.is_finished for run in runs)
+
+
 @contextmanager
 def working(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Work]:
     """Holds the lease of the run's batch while a step changes something; errors come out safe."""

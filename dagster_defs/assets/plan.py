@@ -9,7 +9,7 @@ import dagster as dg
 from dagster_defs.assets.common import counts_metadata, run_ended, safe_errors
 from dagster_defs.partitions import batches
 from dagster_defs.resources import Platform
-from dagster_defs.wiring import postgres_store
+from dagster_defs.wiring import health_of, postgres_store
 from erasure.errors import Refused
 from erasure.execution import leased
 from erasure.inventory import ALL_STORES
@@ -55,7 +55,7 @@ def _plan_store(name: str) -> dg.AssetsDefinition:
         with safe_errors():
             settings, batch_id = platform.settings(), context.partition_key
             store = platform.store(name)
-            store.health()
+            health_of(store, settings)
             unknown = store.unregistered()
             if unknown:
                 raise Refused("The inventory and the store disagree; nothing was changed.", unknown)

@@ -6,7 +6,7 @@ Keep out: how the set is computed (`dbt_project/models/targets/`).
 
 import dagster as dg
 
-from dagster_defs.assets.common import safe_errors
+from dagster_defs.assets.common import planning_ended, safe_errors
 from dagster_defs.dbt_runner import inventory_with_models
 from dagster_defs.partitions import batches
 from dagster_defs.resources import Platform
@@ -54,11 +54,14 @@ def deletion_targets(
                 "No CSV is named; set `csv` in the run config of targets/deletion_targets, or use --csv."
             )
         request = read_request(expanded(config.csv))
-        inventory_with_models(settings.erasure.world)
+        inventory = inventory_with_models(settings.erasure.world)
         if (api := platform.job_api()) is not None:
             api.close()
-        migrate(settings.database)
+        migrate(settings.database, beside=inventory.registered("postgres"))
         ledger.lapse_old_plans(settings)
+        for batch_id in ledger.unfinished(settings):
+            if planning_ended(context, batch_id):
+                ledger.abandon(settings, batch_id=batch_id)
         batch_id = context.partition_key
         frozen = freeze(
             settings,

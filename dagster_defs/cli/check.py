@@ -1,4 +1,4 @@
-"""`check`: every connection, and whether inventory and stores agree.
+"""`check`: every connection, what each store holds, and whether inventory and stores agree.
 
 Add here: a thing that can be checked without changing anything.
 Keep out: printing of values; a failed check names the setting to look at.
@@ -9,6 +9,7 @@ import typer
 from dagster_defs.cli.run import reporting, require_job_url, run_of
 from erasure.errors import ErasureError, ExitCode, StoreUnavailable
 from erasure.inventory import ALL_STORES
+from erasure.stores.base import COUNTED_AT_MOST, Holdings
 
 _TITLES = {
     "postgres": "PostgreSQL",
@@ -25,6 +26,14 @@ _HINTS = {
     "s3": ("⚠️ ", "access denied (check AWS credentials)"),
     "redis": ("❌", "connection failed (check host and password)"),
 }
+# Where one is led to another place than one thinks. An empty store may also be a clean one: it is told, and no failure.
+_PLACES = {
+    "postgres": "[database] database",
+    "clickhouse": "[clickhouse] host and port",
+    "elasticsearch": "[elasticsearch] url",
+    "s3": "[s3] bucket_name",
+    "redis": "[redis] db",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +47,7 @@ def register(app: typer.Typer) -> None:
             settings = run.settings()
             require_job_url(settings)
             from dagster_defs.dbt_runner import inventory_with_models
-            from dagster_defs.wiring import store_of
+            from dagster_defs.wiring import health_of, store_of
 
             inventory = inventory_with_models(settings.erasure.world)
             counts: dict[str, dict[str, int]] = {}
@@ -46,8 +55,10 @@ def register(app: typer.Typer) -> None:
             for name in ALL_STORES:
                 try:
                     store = store_of(name, settings, inventory)
-                    health = store.health()
+                    health = health_of(store, settings)
                     unknown = store.unregistered()
+                    # What the inventory has wrong cannot be counted.
+                    held = {} if unknown else store.holdings()
                 except StoreUnavailable as error:
                     sign, hint = _HINTS[name]
                     run.say(f"{sign} {_TITLES[name]} {hint}")
@@ -58,8 +69,13 @@ def register(app: typer.Typer) -> None:
                     run.problem(str(error))
                     failed = True
                     continue
-                counts[name] = {"unregistered": len(unknown)}
-                run.say(f"✅ {_TITLES[name]}: {health.engine} {health.version}")
+                counts[name] = {"unregistered": len(unknown), **held}
+                run.say(f"✅ {_TITLES[name]}: {health.engine} {health.version}{_told(held)}")
+                if held and not any(held.values()):
+                    run.say(
+                        f"⚠️  {_TITLES[name]} holds nothing that the inventory names; check {_PLACES[name]} "
+                        "unless it is meant to be empty"
+                    )
                 for sentence in unknown:
                     run.problem(sentence)
                     failed = True
@@ -72,3 +88,8 @@ def register(app: typer.Typer) -> None:
                 run.say("⚠️  Job API: not configured ([api] job_url); a lockout will not be proven")
             run.result["counts"] = counts
             raise typer.Exit(ExitCode.FAILED if failed else ExitCode.DONE)
+
+
+def _told(held: Holdings) -> str:
+    listed = (f"{name} {number}{'+' * (number >= COUNTED_AT_MOST)}" for name, number in sorted(held.items()))
+    return f" ({', '.join(listed)})" if held else ""

@@ -164,10 +164,12 @@ def _planned(settings: Settings, newest: ledger.Batch | None, fingerprint: str) 
 
 
 def _plan(run: Run, settings: Settings, config: dict[str, dict[str, Any]]) -> ledger.Batch:
+    from dagster_defs.dbt_runner import inventory_of
     from dagster_defs.jobs import PLAN
     from dagster_defs.launch import launch, step_count
 
-    database.migrate(settings.database)
+    inventory = inventory_of(settings.erasure.world)
+    database.migrate(settings.database, beside=inventory.registered("postgres"))
     batch_id = mint_batch_id()
     run.result |= {"batch_id": batch_id, "state": "planning"}
     run.say(f"Planning batch {batch_id}")

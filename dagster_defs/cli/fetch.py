@@ -44,9 +44,11 @@ def register(app: typer.Typer) -> None:
             if dry_run and execute:
                 raise BadInput("--dry-run and --execute exclude each other; name one.")
             settings = run.settings()
+            from dagster_defs.dbt_runner import inventory_of
             from dagster_defs.wiring import dbt_of
 
-            migrate(settings.database)
+            inventory = inventory_of(settings.erasure.world)
+            migrate(settings.database, beside=inventory.registered("postgres"))
             query = dbt_of(settings).inactive_contributors(days_inactive)
             inactive = find_inactive(settings, query=query, max_contributors=max_contributors)
             run.say(f"✅ Found {inactive.found} inactive contributors (no activity for {days_inactive} days)")

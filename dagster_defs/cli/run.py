@@ -7,6 +7,7 @@ Keep out: what a command does.
 import json
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from erasure.errors import ErasureError, ExitCode, safe_reason
-from erasure.settings import CONFIG_VARIABLE, Settings, config_path, load_settings, var_dir
+from erasure.settings import CONFIG_VARIABLE, ENVIRONMENT, Settings, config_path, load_settings, var_dir
 
 LOG = logging.getLogger("contributor_deletion")
 
@@ -34,12 +35,14 @@ class Run:
     as_json: bool
     config: str | None
     integration: bool
+    config_file: Path | None = None
     result: dict[str, Any] = field(default_factory=dict)
 
     def settings(self, flags: dict[tuple[str, str], Any] | None = None) -> Settings:
         """The settings; the file is named to assets by the environment, which they read too."""
         path = config_path(config=self.config, integration=self.integration, environ=os.environ)
         os.environ[CONFIG_VARIABLE] = str(path)
+        self.config_file = path
         return load_settings(path, environ=os.environ, flags=flags)
 
     def say(self, line: str) -> None:
@@ -48,8 +51,13 @@ class Run:
         print(line, file=sys.stderr if self.as_json else sys.stdout, flush=True)
 
     def problem(self, line: str) -> None:
-        """A line about what went wrong, and an entry of `problems`."""
-        self.result.setdefault("problems", []).append(line)
+        """A line about what went wrong, and an entry of `problems`; of a section it says where it comes from."""
+        line += _origin(line, self.config_file)
+        told = self.result.setdefault("problems", [])
+        # With a store away, several steps of a run have the same to say.
+        if line in told:
+            return
+        told.append(line)
         LOG.error(line)
         print(f"❌ {line}", file=sys.stderr, flush=True)
 
@@ -60,6 +68,19 @@ def require_job_url(settings: Settings) -> None:
         from erasure.job_api import JobApi
 
         JobApi(settings.api.job_url).close()
+
+
+def _origin(line: str, file: Path | None) -> str:
+    """Where the section that a line names was read: the file, and the variables that override it."""
+    sections = {section for section, _ in ENVIRONMENT.values()} | set(Settings.model_fields)
+    named = [section for section in re.findall(r"\[(\w+)\]", line) if section in sections]
+    if file is None or not named or str(file) in line:
+        return ""
+    overriding = [
+        name for name, (section, _) in ENVIRONMENT.items() if section == named[0] and os.environ.get(name)
+    ]
+    beside = f" and {', '.join(overriding)} of the environment" if overriding else ""
+    return f" ([{named[0]}] of {file}{beside})"
 
 
 def run_of(context: typer.Context) -> Run:

@@ -93,16 +93,30 @@ def in_force(settings: Settings) -> frozenset[str]:
     return frozenset(row["batch_id"] for row in rows)
 
 
+def unfinished(settings: Settings) -> list[str]:
+    """The batches whose planning has not come to its end: it goes on, or was cut off and left its needles."""
+    with connect(settings.database) as connection:
+        rows = connection.execute(
+            "select batch_id from erasure.batches where state = 'planned' and fingerprint is null"
+        ).fetchall()
+    return [row["batch_id"] for row in rows]
+
+
 def keep_plan(
     settings: Settings, *, batch_id: str, fingerprint: str, plan: dict[str, Any], cap_reason: str = ""
 ) -> None:
-    """Stores the plan, and why it may exceed a cap; from now on it is in force."""
+    """Stores the plan, and why it may exceed a cap; from now on it is in force.
+
+    Raises Refused where the batch has been given up meanwhile.
+    """
     with connect(settings.database) as connection:
-        connection.execute(
+        kept = connection.execute(
             "update erasure.batches set fingerprint = %s, plan = %s, cap_reason = nullif(%s, '')"
             " where batch_id = %s and state = 'planned'",
             (fingerprint, Jsonb(plan), cap_reason, batch_id),
         )
+    if kept.rowcount != 1:
+        raise Refused(f"Batch {batch_id} has been given up meanwhile; plan again.")
 
 
 def lapse_old_plans(settings: Settings) -> int:
@@ -137,7 +151,7 @@ def cancel(settings: Settings, *, batch_id: str) -> None:
 
 
 def abandon(settings: Settings, *, batch_id: str) -> None:
-    """A plan that could not be made keeps no needle; where PostgreSQL is away it lapses by itself."""
+    """A plan that could not be made keeps no needle; where PostgreSQL is away, the next planning gives it up."""
     try:
         cancel(settings, batch_id=batch_id)
     except (Refused, StoreUnavailable):

@@ -4,11 +4,13 @@ Add here: what every store must be able to do.
 Keep out: anything of one engine; a store is a module of its own beside this one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from erasure.counts import Counts
+from erasure.errors import StoreUnavailable
+from erasure.patience import within
 from erasure.targets import TargetSet
 
 # (object, done, total): told as often as a store likes; total is 0 where nobody knows it.
@@ -25,6 +27,12 @@ class Health:
 
     engine: str
     version: str
+
+
+# Object -> how many records it has, counted no further than this: enough to tell a place that is empty.
+Holdings = Mapping[str, int]
+COUNTED_AT_MOST = 1_000
+_GRACE_SECONDS = 0.5
 
 
 class Store(Protocol):
@@ -47,6 +55,10 @@ class Store(Protocol):
         """One sentence for each object, column or field that the store has and the inventory does not know."""
         ...
 
+    def holdings(self) -> Holdings:
+        """How many records each object has, whosever they are; as cheap as the engine allows."""
+        ...
+
     def count(self, targets: TargetSet) -> Counts:
         """What `mask` would change now, by the predicates that mask."""
         ...
@@ -58,3 +70,16 @@ class Store(Protocol):
     def purge(self, targets: TargetSet, progress: Progress) -> Counts:
         """Removes the physical copies under what was masked; raises Incomplete where one is left."""
         ...
+
+
+def health_within(store: Store, *, section: str, seconds: int) -> Health:
+    """The store's health; raises StoreUnavailable where it has not said who it is in that many seconds."""
+    try:
+        # A little longer than the driver, which says more of what it waited for.
+        return within(seconds + _GRACE_SECONDS, store.health)
+    except TimeoutError:
+        raise StoreUnavailable(
+            store=store.name,
+            what=f"did not say who it is within {seconds} s",
+            remedy=f"check where [{section}] leads, or raise connect_seconds there",
+        ) from None

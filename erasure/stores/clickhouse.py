@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from erasure.counts import Count, Counts
-from erasure.errors import Incomplete, StoreError, StoreRefused, StoreUnavailable, safe_reason
+from erasure.errors import Incomplete, StoreRefused
 from erasure.inventory import InventoryObject
+from erasure.patience import CLICKHOUSE_SECONDS, within
 from erasure.settings import ClickHouseSettings
+from erasure.stores import clickhouse_failures as failures
 from erasure.stores import sql as shared
-from erasure.stores.base import Health, Progress
+from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress
 from erasure.targets import TargetSet
 
 if TYPE_CHECKING:
@@ -51,9 +53,19 @@ class ClickHouseStore(shared.SqlStore[ClickHouseSettings]):
                 mine = tuple(item for item in self._registered if item.schema == schema)
                 catalog = _catalog(client, schema)
                 found += shared.unregistered(
-                    store=NAME, world=self._world, schema=schema, catalog=catalog, objects=mine
+                    store=NAME,
+                    world=self._world,
+                    schema=schema,
+                    catalog=catalog,
+                    objects=mine,
+                    elsewhere="check [clickhouse] host and port, and that its username may see the tables",
                 )
         return found
+
+    def holdings(self) -> Holdings:
+        """The rows of each table, up to a thousand."""
+        with self._connect() as client:
+            return {item.name: _held(client, item) for item in self._objects}
 
     def count(self, targets: TargetSet) -> Counts:
         """The rows that each mask would change, among how many; conflicts beside."""
@@ -99,50 +111,39 @@ class ClickHouseStore(shared.SqlStore[ClickHouseSettings]):
 
     @contextmanager
     def _connect(self) -> Iterator["Client"]:
-        import clickhouse_connect
-        from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
+        from clickhouse_connect.driver.exceptions import ClickHouseError
+        from urllib3.exceptions import HTTPError
 
-        try:
-            client = clickhouse_connect.get_client(
-                host=self._settings.host,
-                port=self._settings.port,
-                username=self._settings.username,
-                password=self._settings.password.get_secret_value(),
-                autogenerate_session_id=False,
-                query_limit=0,
-            )
-        except ClickHouseError as error:
-            raise _unavailable(error) from None
+        client = self._client()
         try:
             yield client
-        except OperationalError as error:
-            raise _unavailable(error) from None
-        except DatabaseError as error:
-            raise _refused(error) from None
+        except (ClickHouseError, HTTPError) as error:
+            raise failures.in_the_middle(error) from None
         finally:
             client.close()
 
+    def _client(self) -> "Client":
+        """A client that has asked the server for its version and settings."""
+        import clickhouse_connect
 
-def _unavailable(error: BaseException) -> StoreUnavailable:
-    return StoreUnavailable(
-        store=NAME,
-        what=f"connection failed ({_reason(error)})",
-        remedy="check host, port, username and password in [clickhouse]; is the port-forward active?",
-    )
-
-
-def _refused(error: BaseException) -> StoreError:
-    return StoreRefused(
-        store=NAME,
-        what=f"refused a statement ({_reason(error)})",
-        remedy="look the code up, and check the rights of [clickhouse] username on the world's tables",
-    )
-
-
-def _reason(error: BaseException) -> str:
-    """The class and ClickHouse's own code; the text may quote a statement."""
-    code = re.search(r"\bcode:? (\d+)", str(error), re.IGNORECASE)
-    return f"{type(error).__name__} {code.group(1)}" if code else safe_reason(error)
+        seconds = self._settings.connect_seconds
+        try:
+            return within(
+                seconds,
+                lambda: clickhouse_connect.get_client(
+                    host=self._settings.host,
+                    port=self._settings.port,
+                    username=self._settings.username,
+                    password=self._settings.password.get_secret_value(),
+                    connect_timeout=seconds,
+                    send_receive_timeout=CLICKHOUSE_SECONDS,
+                    autogenerate_session_id=False,
+                    query_limit=0,
+                ),
+            )
+        # What is no ClickHouse makes the client stumble in any way: it reads lengths and types from what it is sent.
+        except Exception as error:
+            raise failures.at_the_door(error, seconds=seconds) from None
 
 
 @contextmanager
@@ -204,6 +205,11 @@ def _catalog(client: "Client", schema: str) -> shared.Catalog:
         parameters={"schema": schema},
     ).result_rows
     return {str(table): frozenset(columns) for table, columns in rows}
+
+
+def _held(client: "Client", item: InventoryObject) -> int:
+    glance = f"select 1 from {item.schema}.{item.location} limit {COUNTED_AT_MOST}"
+    return int(str(client.command(f"select count() from ({glance})")))
 
 
 def _count(client: "Client", item: InventoryObject, select: str, batch_id: str) -> Count:

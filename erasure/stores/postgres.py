@@ -14,10 +14,10 @@ from psycopg import sql
 from erasure.counts import Count, Counts
 from erasure.errors import StoreError, StoreRefused, safe_reason
 from erasure.inventory import InventoryObject
-from erasure.ledger.database import Connection, connect, unavailable
+from erasure.ledger.database import Connection, connect
 from erasure.settings import DatabaseSettings
 from erasure.stores import sql as shared
-from erasure.stores.base import Health, Progress
+from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress
 from erasure.targets import TargetSet
 
 NAME = "postgres"
@@ -46,8 +46,14 @@ class PostgresStore(shared.SqlStore[DatabaseSettings]):
                     schema=schema,
                     catalog=_catalog(connection, schema),
                     objects=mine,
+                    elsewhere="check [database] database",
                 )
         return found
+
+    def holdings(self) -> Holdings:
+        """The rows of each table, up to a thousand."""
+        with self._connect() as connection:
+            return {item.name: _held(connection, item) for item in self._objects}
 
     def count(self, targets: TargetSet) -> Counts:
         """The rows that each mask would change, among how many; conflicts beside."""
@@ -108,8 +114,6 @@ class PostgresStore(shared.SqlStore[DatabaseSettings]):
         try:
             with connect(self._settings) as connection:
                 yield connection
-        except psycopg.OperationalError as error:
-            raise unavailable(error) from None
         except psycopg.Error as error:
             raise refused(error) from None
 
@@ -139,6 +143,15 @@ def _catalog(connection: Connection, schema: str) -> shared.Catalog:
         (schema,),
     ).fetchall()
     return {row["table_name"]: frozenset(row["columns"] or ()) for row in rows}
+
+
+def _held(connection: Connection, item: InventoryObject) -> int:
+    row = connection.execute(
+        sql.SQL("select count(*) as number from (select 1 from {} limit {}) as glance").format(
+            sql.Identifier(item.schema, item.location), sql.Literal(COUNTED_AT_MOST)
+        )
+    ).fetchone()
+    return int(row["number"]) if row else 0
 
 
 def _count(connection: Connection, item: InventoryObject, select: str, batch_id: str) -> Count:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from erasure.counts import Count, Counts
 from erasure.errors import Incomplete, StoreError, StoreRefused, StoreUnavailable, safe_reason
 from erasure.inventory import InventoryObject
-from erasure.stores.base import Health, Progress
+from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress
 from erasure.stores.redis_places import Found, Place, chunks, place_of
 from erasure.targets import TargetSet
 
@@ -50,6 +50,14 @@ class RedisStore:
     def unregistered(self) -> list[str]:
         """Nothing: Redis has no schema to hold against the inventory. Stray keys are for the sweep."""
         return []
+
+    def holdings(self) -> Holdings:
+        """The keys and members of each object, up to a thousand; sessions among them."""
+        held = {}
+        for place in (*self._others, *self._sessions):
+            with _errors(place.item.name):
+                held[place.item.name] = min(place.held(COUNTED_AT_MOST), COUNTED_AT_MOST)
+        return held
 
     def count(self, targets: TargetSet) -> Counts:
         """Keys and members of the targets; no sessions."""
@@ -145,24 +153,38 @@ def _named_error(error: Exception, object_name: str | None) -> StoreError:
     from redis.exceptions import (
         AuthenticationError,
         ConnectionError,
+        InvalidResponse,
         NoPermissionError,
         ReadOnlyError,
         TimeoutError,
     )
 
-    what = f"Redis did not do it ({safe_reason(error)})"
     # The kind of error is in the class, and in two cases in the text only.
     if isinstance(error, AuthenticationError) or "called without any password" in str(error):
-        keys = "password"
+        what, keys = "the server does not accept the password", "password"
     elif "DB index" in str(error):
-        keys = "db"
-    elif isinstance(error, ConnectionError | TimeoutError):
-        keys = "host and port"
+        what, keys = "the server has no database of that number", "db"
+    elif isinstance(error, InvalidResponse):
+        what, keys = "what answers is not Redis", "host and port"
+    elif isinstance(error, TimeoutError):
+        what, keys = "the server did not answer in time", "host and port"
+    elif isinstance(error, ConnectionError):
+        what, keys = "the server cannot be reached, or closed the connection", "host and port"
     else:
         remedy = "see the server's rights and limits"
         if isinstance(error, NoPermissionError):
             remedy = "let the user of [redis] password run it"
         elif isinstance(error, ReadOnlyError):
             remedy = "name the primary, not a replica, in [redis] host"
-        return StoreRefused(store="redis", object_name=object_name, what=what, remedy=remedy)
-    return StoreUnavailable(store="redis", object_name=object_name, what=what, remedy=f"check [redis] {keys}")
+        return StoreRefused(
+            store="redis",
+            object_name=object_name,
+            what=f"Redis did not do it ({safe_reason(error)})",
+            remedy=remedy,
+        )
+    return StoreUnavailable(
+        store="redis",
+        object_name=object_name,
+        what=f"{what} ({safe_reason(error)})",
+        remedy=f"check [redis] {keys}",
+    )

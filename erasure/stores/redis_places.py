@@ -65,6 +65,11 @@ class Place(ABC):
     @abstractmethod
     def find(self, targets: TargetSet) -> Found: ...
 
+    def held(self, at_most: int) -> int:
+        """How many keys or members there are of anybody; whoever counts may stop at so many."""
+        keys = self.scanned(_glob(self.item.location.replace(PLACEHOLDER, "*")))
+        return len(set(islice(keys, at_most)))
+
     def remove(self, items: Sequence[bytes]) -> int:
         """How many were there to be removed."""
         return int(self.client.unlink(*items))
@@ -206,6 +211,12 @@ class _Members(Place):
         members = tuple(m for m, answer in answers if (answer is not None if kind == "zset" else answer))
         expiring = len(members) if self.client.pttl(key) >= 0 else 0
         return Found(items=members, expiring=expiring, total=int(getattr(self.client, commands.size)(key)))
+
+    def held(self, at_most: int) -> int:
+        kind = self._kind()
+        if kind == "none":
+            return 0
+        return int(getattr(self.client, _MEMBER_COMMANDS[kind].size)(self.item.location))
 
     def remove(self, items: Sequence[bytes]) -> int:
         kind = self._kind()

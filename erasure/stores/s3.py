@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from erasure.counts import Count, Counts
 from erasure.errors import BadInput, Incomplete, StoreError, StoreRefused, StoreUnavailable, safe_reason
 from erasure.inventory import InventoryObject
-from erasure.stores.base import Health, Progress
+from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress
 from erasure.targets import TargetSet
 
 PLACEHOLDER = "{contributor_id}"
@@ -26,13 +26,10 @@ _THREADS = 8
 # What one page of a listing holds, and one DeleteObjects call takes.
 LISTED_AT_ONCE = 1_000
 DELETED_AT_ONCE = 1_000
-# Error codes of S3 -> the keys of [s3] to look at. A HEAD has no body, hence the bare status codes.
+# Error codes of S3 -> the keys of [s3] to look at.
 _KEYS_BY_CODE = {
-    "404": "bucket_name",
     "NoSuchBucket": "bucket_name",
     "InvalidBucketName": "bucket_name",
-    "400": "aws_access_key_id, aws_session_token and region",
-    "403": "aws_access_key_id and aws_secret_access_key, and what they may do with bucket_name",
     "AccessDenied": "aws_access_key_id and aws_secret_access_key, and what they may do with bucket_name",
     "InvalidAccessKeyId": "aws_access_key_id",
     # What versitygw says of a key that it does not know.
@@ -40,7 +37,6 @@ _KEYS_BY_CODE = {
     "SignatureDoesNotMatch": "aws_secret_access_key",
     "ExpiredToken": "aws_session_token",
     "InvalidToken": "aws_session_token",
-    "301": "region",
     "PermanentRedirect": "region",
     "AuthorizationHeaderMalformed": "region",
     "IllegalLocationConstraintException": "region",
@@ -109,14 +105,20 @@ class S3Store:
     def health(self) -> Health:
         """Looks at the bucket. Of S3 there is no version to tell, so its versioning stands there."""
         with self._errors():
-            # In this order: a GET's answer says what is wrong, a HEAD's has no body for it.
             status = self._client.get_bucket_versioning(Bucket=self._bucket).get("Status", "off")
-            self._client.head_bucket(Bucket=self._bucket)
+            # A page that says 200 to everything passes for an empty bucket: S3 repeats which one it has listed.
+            _require_listing_of(
+                self._bucket, self._client.list_object_versions(Bucket=self._bucket, MaxKeys=1)
+            )
         return Health(engine="S3", version=f"versioning {status.lower()}")
 
     def unregistered(self) -> list[str]:
         """Nothing: a bucket has no schema to hold against the inventory. Stray keys are for the sweep."""
         return []
+
+    def holdings(self) -> Holdings:
+        """The contributors' keys on the first page of a listing."""
+        return {name: self._held(name) for name in self._templates}
 
     def count(self, targets: TargetSet) -> Counts:
         """Keys with any version or delete marker of a target; `elements` are those versions and markers."""
@@ -132,6 +134,16 @@ class S3Store:
             self._require_nothing_left(name, targets, locked=0)
             progress(name, 0, 0)
         return {name: Count(records=0) for name in self._templates}
+
+    def _held(self, name: str) -> int:
+        template = self._templates[name]
+        with self._errors(name):
+            page = self._client.list_object_versions(
+                Bucket=self._bucket, Prefix=template.fixed, MaxKeys=COUNTED_AT_MOST
+            )
+            _require_listing_of(self._bucket, page, name)
+        entries = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        return len({entry["Key"] for entry in entries if template.owner(entry["Key"])})
 
     def _delete(self, name: str, targets: TargetSet, progress: Progress) -> Count:
         # Uploads first: one that is finished afterwards would otherwise become a new version.
@@ -203,9 +215,11 @@ class S3Store:
         prefixes = [template.prefix(contributor_id) for contributor_id in sorted(ids)]
 
         def pages(prefix: str) -> Iterator[Mapping[str, Any]]:
-            yield from self._client.get_paginator(listing).paginate(
+            for page in self._client.get_paginator(listing).paginate(
                 Bucket=self._bucket, Prefix=prefix, PaginationConfig={"PageSize": LISTED_AT_ONCE}
-            )
+            ):
+                _require_listing_of(self._bucket, page, name)
+                yield page
 
         def kept(found: Iterable[Mapping[str, Any]]) -> set[_Entry]:
             with self._errors(name):
@@ -224,13 +238,27 @@ class S3Store:
     def _errors(self, object_name: str | None = None) -> Iterator[None]:
         # Imported here: botocore takes a while, and no command but those that reach S3 needs it.
         from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
 
         try:
             yield
         except ClientError as error:
             raise _answered(error.response, object_name) from None
+        except ResponseParserError as error:
+            raise _not_s3(safe_reason(error), object_name) from None
         except BotoCoreError as error:
             raise _unanswered(error, object_name) from None
+
+
+def _require_listing_of(bucket: str, page: Mapping[str, Any], object_name: str | None = None) -> None:
+    """A listing of versions names its bucket as Name, one of uploads as Bucket."""
+    if bucket not in (page.get("Name"), page.get("Bucket")):
+        raise _not_s3("a listing without the bucket's name", object_name)
+
+
+def _not_s3(reason: str, object_name: str | None) -> StoreUnavailable:
+    what = f"what answers is not S3 ({reason})"
+    return StoreUnavailable(store="s3", object_name=object_name, what=what, remedy="check [s3] endpoint_url")
 
 
 def _answered(response: Mapping[str, Any], object_name: str | None) -> StoreError:
@@ -238,6 +266,9 @@ def _answered(response: Mapping[str, Any], object_name: str | None) -> StoreErro
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if code in _KEYS_BY_CODE:
         keys = _KEYS_BY_CODE[code]
+    elif code.isdigit() and status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        # botocore's makeshift where the body does not say what is wrong, as S3's does.
+        return _not_s3(code, object_name)
     elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         keys = "endpoint_url, or try again later"
     else:
@@ -248,9 +279,18 @@ def _answered(response: Mapping[str, Any], object_name: str | None) -> StoreErro
 
 
 def _unanswered(error: Exception, object_name: str | None) -> StoreError:
-    from botocore.exceptions import NoCredentialsError, ParamValidationError, PartialCredentialsError
+    from botocore.exceptions import (
+        NoCredentialsError,
+        ParamValidationError,
+        PartialCredentialsError,
+        SSLError,
+    )
 
-    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+    if isinstance(error, SSLError):
+        keys = (
+            "endpoint_url: https wants a trusted certificate; AWS_CA_BUNDLE names the file of its authority"
+        )
+    elif isinstance(error, NoCredentialsError | PartialCredentialsError):
         keys = "aws_access_key_id and aws_secret_access_key"
     elif isinstance(error, ParamValidationError):
         keys = "bucket_name"

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Generic, Protocol, TypeVar
 
 from erasure.counts import Count, Counts
-from erasure.errors import Incomplete
+from erasure.errors import Incomplete, StoreRefused
 from erasure.inventory import InventoryObject
 from erasure.stores.base import Progress
 
@@ -69,11 +69,27 @@ Catalog = Mapping[str, frozenset[str]]
 
 
 def unregistered(
-    *, store: str, world: str, schema: str, catalog: Catalog, objects: tuple[InventoryObject, ...]
+    *,
+    store: str,
+    world: str,
+    schema: str,
+    catalog: Catalog,
+    objects: tuple[InventoryObject, ...],
+    elsewhere: str,
 ) -> Iterator[str]:
-    """One sentence for each table or column that only one of catalog and inventory knows."""
+    """One sentence for each table or column that only one of catalog and inventory knows.
+
+    Raises StoreRefused where no table is there at all: then this is another place, and `elsewhere` is what to check.
+    """
     file = f"dbt_project/models/{world}/inventory/{store}.yml"
     registered = {item.location: item for item in objects}
+    if registered and not set(registered) & set(catalog):
+        raise StoreRefused(
+            store=store,
+            object_name=schema,
+            what=f"none of the {len(registered)} tables of the inventory is there",
+            remedy=f"{elsewhere}, or correct {file}",
+        )
     for table in sorted(set(catalog) - set(registered)):
         yield f"{store}: table {schema}.{table} is not in the inventory; register or waive it in {file}"
     for table, item in sorted(registered.items()):

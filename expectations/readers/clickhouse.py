@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from erasure.errors import StoreRefused, StoreUnavailable, safe_reason
 from erasure.inventory import Inventory
+from erasure.patience import CLICKHOUSE_SECONDS
 from erasure.settings import Settings
 from expectations.readers.base import FieldReading, VerifiedBatch, judged_places, place
 from expectations.readers.sql import Dialect, count_statement, readings_of
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
     from clickhouse_connect.driver.external import ExternalData
 
-_CONNECT_SECONDS = 10
 _REMEDY = "check [clickhouse] in the configuration, and what its user may read"
 _BLANKS = r"[ \\t\\n\\r\\x0B\\x0C]+"
 
@@ -84,7 +84,8 @@ def _client(settings: Settings) -> "Iterator[Client]":
             port=settings.clickhouse.port,
             username=settings.clickhouse.username,
             password=settings.clickhouse.password.get_secret_value(),
-            connect_timeout=_CONNECT_SECONDS,
+            connect_timeout=settings.clickhouse.connect_seconds,
+            send_receive_timeout=CLICKHOUSE_SECONDS,
             # Nothing here needs a session, and behind a balancer a session would not last.
             autogenerate_session_id=False,
         )

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from erasure.errors import StoreRefused, StoreUnavailable, safe_reason
+from erasure.patience import postgres_parameters
 from erasure.settings import Settings
 
 if TYPE_CHECKING:
     import psycopg
 
-_CONNECT_SECONDS = 10
 _REMEDY = "check [database] in the configuration, and what its user may read"
 
 
@@ -31,9 +31,9 @@ def postgres_connection(settings: Settings) -> "Iterator[psycopg.Connection[Any]
             dbname=settings.database.database,
             user=settings.database.username,
             password=settings.database.password.get_secret_value(),
-            connect_timeout=_CONNECT_SECONDS,
             application_name="contributor-deletion verify",
             autocommit=True,
+            **postgres_parameters(settings.database.connect_seconds),
         )
         with connection:
             # Row security would hide survivors; switched off, PostgreSQL refuses instead of hiding them.

@@ -12,13 +12,13 @@ from typing import Any
 
 from erasure.errors import StoreRefused, StoreUnavailable, safe_reason
 from erasure.inventory import Inventory, InventoryObject
+from erasure.patience import REDIS_SECONDS
 from erasure.rules import normalise_email
 from erasure.settings import Settings
 from expectations.readers.base import RECORD, FieldReading, Tally, VerifiedBatch
 from expectations.readers.keys import KeyPattern, ids_in
 
 _SCANNED_AT_ONCE = 5_000
-_SECONDS = 10
 _REMEDY = "check [redis] in the configuration"
 
 
@@ -34,8 +34,8 @@ def read_redis(settings: Settings, inventory: Inventory, batch: VerifiedBatch) -
         port=settings.redis.port,
         db=settings.redis.db,
         password=password.get_secret_value() if password else None,
-        socket_timeout=_SECONDS,
-        socket_connect_timeout=_SECONDS,
+        socket_timeout=REDIS_SECONDS,
+        socket_connect_timeout=settings.redis.connect_seconds,
         # A reading that failed is asked for again by whoever runs it; the default waits some seconds first.
         retry=Retry(NoBackoff(), 1),
     )

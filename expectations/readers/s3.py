@@ -11,6 +11,7 @@ from typing import Any
 
 from erasure.errors import StoreRefused, StoreUnavailable, safe_reason
 from erasure.inventory import Inventory, InventoryObject
+from erasure.patience import S3_SECONDS, TRIES
 from erasure.settings import S3Settings, Settings
 from expectations.readers.base import RECORD, FieldReading, Tally, VerifiedBatch
 from expectations.readers.keys import PLACEHOLDER, KeyPattern
@@ -49,8 +50,9 @@ def _client(settings: S3Settings) -> Any:
         endpoint_url=settings.endpoint_url,
         region_name=settings.region,
         config=Config(
-            connect_timeout=10,
-            retries={"max_attempts": 3, "mode": "standard"},
+            connect_timeout=settings.connect_seconds,
+            read_timeout=S3_SECONDS,
+            retries={"total_max_attempts": TRIES, "mode": "standard"},
             # Servers other than Amazon's know no bucket by a host name.
             s3={"addressing_style": "path" if settings.endpoint_url else "auto"},
         ),
@@ -71,24 +73,35 @@ def _keys(client: Any, bucket: str, item: InventoryObject, batch: VerifiedBatch)
 
 def _versions(client: Any, bucket: str, prefix: str) -> Iterator[str]:
     for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
+        _require_listing(page.get("Name"), bucket)
         yield from (entry["Key"] for kind in _ENTRIES for entry in page.get(kind, ()))
 
 
 def _uploads(client: Any, bucket: str, prefix: str) -> Iterator[str]:
     # Parts of an unfinished upload hold data and are in no listing of objects.
     for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix):
+        _require_listing(page.get("Bucket"), bucket)
         yield from (upload["Key"] for upload in page.get("Uploads", ()))
+
+
+def _require_listing(listed: str | None, bucket: str) -> None:
+    # Any page with status 200 reads as an empty listing, and an empty listing as a clean store.
+    if listed != bucket:
+        raise StoreUnavailable(
+            store="s3", what="what answers does not list the bucket", remedy="check [s3] endpoint_url"
+        )
 
 
 @contextmanager
 def _errors(item: InventoryObject) -> Iterator[None]:
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
     try:
         yield
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, ResponseParserError) as error:
         code = error.response["Error"]["Code"] if isinstance(error, ClientError) else safe_reason(error)
-        lost = isinstance(error, BotoCoreError) or code in _CLOSED_DOORS
+        lost = not isinstance(error, ClientError) or code in _CLOSED_DOORS
         kind = StoreUnavailable if lost else StoreRefused
         raise kind(
             store=item.store,

@@ -13,13 +13,13 @@ from typing import Any, NoReturn
 
 from erasure.errors import StoreRefused, StoreUnavailable, safe_reason
 from erasure.inventory import Inventory, InventoryObject
+from erasure.patience import SEARCH_SECONDS
 from erasure.settings import Settings
 from expectations.readers.base import FieldReading, Tally, VerifiedBatch
 from expectations.readers.documents import pairs
 
 _PAGE = 2_000
 _SCROLL = "2m"
-_SECONDS = 60
 # Names of indices stand in the address, which has room for about 4,000 characters.
 _INDICES_AT_ONCE = 40
 
@@ -28,7 +28,7 @@ def read_search(settings: Settings, inventory: Inventory, batch: VerifiedBatch) 
     """Every ruled path of every index pattern."""
     from opensearchpy import OpenSearch
 
-    client = OpenSearch(hosts=[settings.elasticsearch.url], timeout=_SECONDS)
+    client = OpenSearch(hosts=[settings.elasticsearch.url], timeout=SEARCH_SECONDS)
     try:
         return [
             reading for item in inventory.of("elasticsearch") for reading in _read_object(client, item, batch)

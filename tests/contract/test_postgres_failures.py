@@ -241,9 +241,7 @@ def test_who_cannot_get_in_learns_which_section_to_check(
         lambda: store.count(world.targets()),
         lambda: store.purge(world.targets(), no_progress),
     ):
-        with pytest.raises(
-            StoreUnavailable, match=r"postgres: connection failed .* in \[database\]"
-        ) as caught:
+        with pytest.raises(StoreUnavailable, match=r"postgres: .*check \[database\] ") as caught:
             step()
         assert "wr0ng-pass" not in str(caught.value)
         assert caught.value.__cause__ is None

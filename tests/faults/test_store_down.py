@@ -6,15 +6,13 @@ The tests share a world, each with people of its own in it.
 from __future__ import annotations
 
 import signal
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 
+from tests.faults.detours import address, led_to
 from tests.faults.gate import Gate
 from tests.flow_fixtures import Flow, Person
 from tests.integration.outcome import (
@@ -22,54 +20,13 @@ from tests.integration.outcome import (
     differing_counts,
     nonzero,
     require_erased,
-    require_unchanged,
     theirs,
     world,
 )
-from tests.integration.raw_look import STORES, Place, Snapshot, look
+from tests.integration.raw_look import Place, Snapshot, look
 from tests.sandbox_fixtures import eventually
 
 LEASE_SECONDS = 2
-
-
-@pytest.fixture
-def dead_port() -> Iterator[int]:
-    """A port that is ours and where nobody listens."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield int(bound.getsockname()[1])
-
-
-@pytest.mark.parametrize("store", STORES)
-def test_a_store_that_is_away_at_planning_is_named_and_nothing_is_changed(
-    flow: Flow, store: str, dead_port: int
-) -> None:
-    before = look(flow.config)
-    csv = flow.csv(flow.plain()[:1])
-    answer = flow.command("delete", "--csv", csv, "--execute", config=led_to(flow, store, dead_port))
-    assert answer.code == 1, answer.said
-    assert any(problem.startswith(f"{store}: ") for problem in answer.result["problems"]), answer.said
-    assert answer.result["batch_id"] is None or store != "postgres"
-    require_unchanged(before, look(flow.config))
-    assert plans_in_force(flow) == []
-
-
-@pytest.mark.parametrize(
-    ("store", "request_of_planning"),
-    [("clickhouse", b"select count() from ("), ("elasticsearch", b"_refresh"), ("redis", b"SCAN")],
-)
-def test_a_store_that_goes_away_while_it_is_counted_is_named_and_nothing_is_changed(
-    flow: Flow, store: str, request_of_planning: bytes
-) -> None:
-    before = look(flow.config)
-    csv = flow.csv(flow.plain()[:1])
-    with Gate(*address(flow, store), shut_at=request_of_planning) as gate:
-        answer = flow.command("delete", "--csv", csv, "--execute", config=led_to(flow, store, gate.port))
-        assert not gate.is_open
-    assert answer.code == 1, answer.said
-    assert any(problem.startswith(store) for problem in answer.result["problems"]), answer.said
-    require_unchanged(before, look(flow.config))
-    assert plans_in_force(flow) == []
 
 
 def test_search_that_goes_away_while_it_is_masked_holds_postgres_back_until_resume(flow: Flow) -> None:
@@ -155,37 +112,6 @@ def test_a_killed_execution_keeps_its_lease_until_it_expires_and_is_then_resumed
     require_erased(before, after, people)
     assert nonzero(resumed.result["counts"]) == nonzero(differing_counts(before, after))
     assert flow.command("cancel", plan.result["batch_id"]).code == 0
-
-
-def address(flow: Flow, store: str) -> tuple[str, int]:
-    """Where a store is according to the configuration."""
-    match store:
-        case "elasticsearch":
-            url = flow.setting("elasticsearch", "url")
-        case "s3":
-            url = flow.setting("s3", "endpoint_url")
-        case _:
-            section = "database" if store == "postgres" else store
-            return flow.setting(section, "host"), int(flow.setting(section, "port"))
-    host, _, port = url.removeprefix("http://").rpartition(":")
-    return host, int(port)
-
-
-def led_to(flow: Flow, store: str, port: int) -> Path:
-    """A configuration in which a store is at another port."""
-    match store:
-        case "elasticsearch":
-            return flow.variant({("elasticsearch", "url"): f"http://127.0.0.1:{port}"})
-        case "s3":
-            return flow.variant({("s3", "endpoint_url"): f"http://127.0.0.1:{port}"})
-        case _:
-            section = "database" if store == "postgres" else store
-            return flow.variant({(section, "host"): "127.0.0.1", (section, "port"): str(port)})
-
-
-def plans_in_force(flow: Flow) -> list[dict[str, Any]]:
-    (ledger,) = flow.sql("select to_regclass('erasure.batches') is not null as there")
-    return flow.sql("select batch_id from erasure.batches where state = 'planned'") if ledger["there"] else []
 
 
 def pending(flow: Flow, store: str) -> list[dict[str, Any]]:

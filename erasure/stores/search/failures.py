@@ -60,7 +60,7 @@ _SENTENCES: Mapping[str, _Sentence] = {
     "rejected_execution_exception": _BUSY,
     "security_exception": _Sentence(
         what="the configured user may not do this to {index}",
-        remedy="let it read, update, flush and merge the indices of the inventory, then resume",
+        remedy="let the user of [elasticsearch] url read, update, flush and merge the indices of the inventory",
     ),
 }
 
@@ -83,6 +83,13 @@ def translated(error: Exception, object_name: str | None) -> StoreError:
     """An exception of the client as one of ours, without its text."""
     if isinstance(error, exceptions.ConnectionTimeout):
         what = "the server did not answer in time"
+    elif isinstance(error, exceptions.SSLError):
+        return StoreUnavailable(
+            store=STORE,
+            object_name=object_name,
+            what=f"the server's certificate is not trusted, or it does not speak TLS ({safe_reason(error)})",
+            remedy="check https in [elasticsearch] url, or name the file of its authority by SSL_CERT_FILE",
+        )
     elif isinstance(error, exceptions.ConnectionError):
         what = f"the server cannot be reached ({safe_reason(error)})"
     elif isinstance(error, exceptions.AuthenticationException):

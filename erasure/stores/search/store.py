@@ -18,7 +18,7 @@ from opensearchpy import OpenSearch, exceptions
 from erasure.counts import Count, Counts
 from erasure.errors import Incomplete, StoreRefused, StoreUnavailable
 from erasure.inventory import InventoryObject
-from erasure.stores.base import Health, Progress
+from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress
 from erasure.stores.search.copies import CopiesRemover
 from erasure.stores.search.failures import CHECK_URL, STORE, speaking_of
 from erasure.stores.search.layout import (
@@ -87,8 +87,15 @@ class SearchStore:
         return Health(engine=engine, version=str(version["number"]))
 
     def unregistered(self) -> list[str]:
+        """Fields and closed indices; raises StoreRefused where there is no index at all: it is another cluster then."""
         self.health()
+        self._require_some_index()
         return [sentence for item in self._objects for sentence in self._unregistered(item)]
+
+    def holdings(self) -> Holdings:
+        """The documents of each object, up to a thousand."""
+        self.health()
+        return {item.name: self._held(item) for item in self._objects}
 
     def count(self, targets: TargetSet) -> Counts:
         self.health()
@@ -103,9 +110,19 @@ class SearchStore:
         self.health()
         return {item.name: self._purge(item, targets, progress) for item in self._objects}
 
+    def _require_some_index(self) -> None:
+        for item in self._objects:
+            with speaking_of(item.name):
+                indices = indices_behind(self._client, item.location)
+            if indices.open or indices.closed:
+                return
+        if self._objects:
+            item = self._objects[0]
+            remedy = f"check [elasticsearch] url, or correct the pattern in {_file_of(item)}"
+            raise _refused(item, f"no index matches {item.location}", remedy)
+
     def _unregistered(self, item: InventoryObject) -> Iterator[str]:
-        world = item.source.removesuffix(f"_{STORE}")
-        file = f"dbt_project/models/{world}/inventory/{STORE}.yml"
+        file = _file_of(item)
         with speaking_of(item.name):
             indices = indices_behind(self._client, item.location)
             mappings = mappings_of(self._client, indices.open)
@@ -119,6 +136,14 @@ class SearchStore:
                 if not _is_known(path, known):
                     place = f"{STORE}: index {index} has the field {path}"
                     yield f"{place}; give it a rule at {item.name} in {file}"
+
+    def _held(self, item: InventoryObject) -> int:
+        with speaking_of(item.name):
+            found = sum(
+                int(self._client.count(index=group, params={"terminate_after": COUNTED_AT_MOST})["count"])
+                for group in in_groups(indices_behind(self._client, item.location).open)
+            )
+        return min(found, COUNTED_AT_MOST)
 
     def _tallies(self, item: InventoryObject, targets: TargetSet) -> dict[str, _Tally]:
         with speaking_of(item.name):
@@ -244,6 +269,10 @@ def _counted(tallies: Mapping[str, _Tally]) -> Count:
         total_elements=sum(tally.total_elements for tally in tallies.values()),
         conflicts=sum(tally.conflicts for tally in tallies.values()),
     )
+
+
+def _file_of(item: InventoryObject) -> str:
+    return f"dbt_project/models/{item.source.removesuffix(f'_{STORE}')}/inventory/{STORE}.yml"
 
 
 def _is_known(path: str, known: set[str]) -> bool:
