@@ -10,6 +10,7 @@ export CONTRIBUTOR_DELETION_DAGSTER ?= $(CONTRIBUTOR_DELETION_VAR)/dagster
 export DAGSTER_HOME ?= $(CURDIR)
 LABELS ?=
 CONTRIBUTORS ?=
+PORT ?= 3000
 # Which engines play search and S3: opensearch or elasticsearch; versitygw, moto or auto.
 export SEARCH ?=
 export S3 ?=
@@ -76,9 +77,11 @@ down: setup ## Stop the engines
 status: setup ## Show the engines: version, port, process, memory
 	@$(BIN)/python -m sandbox status
 
-ui: setup ## Open the Dagster UI on the engines of `make up`
+ui: setup ## Open the Dagster UI on the engines of `make up` (PORT=N, 3000 if not given)
 	@mkdir -p $(CONTRIBUTOR_DELETION_DAGSTER)
-	@CONTRIBUTOR_DELETION_CONFIG="$${CONTRIBUTOR_DELETION_CONFIG:-$(CURDIR)/var/sandbox/config.ini}" $(BIN)/dagster dev
+	@echo "Dagster starts at http://localhost:$(PORT): it answers when it says Serving, and Ctrl-C ends it"
+	@CONTRIBUTOR_DELETION_CONFIG="$${CONTRIBUTOR_DELETION_CONFIG:-$(CURDIR)/var/sandbox/config.ini}" \
+		PYTHONWARNINGS='ignore:Function `dev_command`' $(BIN)/dagster dev --port $(PORT)
 
 lock: .venv/uv-ready ## Resolve pyproject.toml into requirements.txt
 	@$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --all-extras --python-version 3.11 \

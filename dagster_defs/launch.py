@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_defs.jobs import IN_PROCESS, QUIET
+from dagster_defs.jobs import QUIET
 from dagster_defs.partitions import batches
 from erasure import errors
 from erasure.execution import settle
@@ -73,7 +73,6 @@ def launch(
     run = instance.create_run_for_job(
         _job(job_name),
         run_config={
-            **IN_PROCESS,
             **QUIET,
             "ops": {step: {"config": dict(values)} for step, values in config.items()},
         },

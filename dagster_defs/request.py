@@ -5,8 +5,10 @@ Keep out: executing; the plan is reviewed first, then `execute_deletion` is laun
 """
 
 import dagster as dg
+from pydantic import Field
 
 from dagster_defs.assets.common import safe_errors
+from dagster_defs.assets.plan import SUMMARY
 from dagster_defs.jobs import PLAN
 from dagster_defs.launch import launch
 from dagster_defs.resources import Platform
@@ -21,13 +23,15 @@ from erasure.targets import mint_batch_id
 
 
 class RequestConfig(dg.Config):
-    """A CSV, or, without one, everybody without activity for so many days: at most so many, 0 for no limit."""
+    """A CSV, or criteria."""
 
-    csv: str = ""
-    days_inactive: int = 365
-    max_contributors: int = 0
-    skip_unknown: bool = False
-    cap_reason: str = ""
+    csv: str = Field("", description="A CSV's path on the server; empty, the two criteria say who.")
+    days_inactive: int = Field(365, description="First criterion: nobody with activity within so many days.")
+    max_contributors: int = Field(0, description="Second criterion: at most so many people; 0 for no limit.")
+    skip_unknown: bool = Field(
+        False, description="Leave out ids that nobody has, instead of refusing the CSV."
+    )
+    cap_reason: str = Field("", description="Why this batch may exceed the caps; empty, it may not.")
 
 
 @dg.op(description="Mints a batch, adds its partition, and launches its plan. Changes nothing in any store.")
@@ -35,6 +39,7 @@ def request(context: dg.OpExecutionContext, config: RequestConfig, platform: Pla
     """Fails where the plan is refused; what refused it stands in the log, and in the plan's own run."""
     with safe_errors():
         batch_id = mint_batch_id()
+        context.instance.add_run_tags(context.run_id, {"batch": batch_id})
         csv = config.csv or _export(batch_id, config, platform)
         outcome = launch(
             platform.settings(),
@@ -55,6 +60,14 @@ def request(context: dg.OpExecutionContext, config: RequestConfig, platform: Pla
             raise Refused(f"Batch {batch_id} could not be planned.", [e.message for e in outcome.errors])
         batch = ledger.get(platform.settings(), batch_id)
     context.log.info(f"Batch {batch_id} is planned, fingerprint {batch.fingerprint}: see plan/summary")
+    context.add_output_metadata(
+        {
+            "batch": batch_id,
+            "fingerprint": batch.fingerprint or "none",
+            "plan": dg.MetadataValue.dagster_run(outcome.run_id),
+            "review": dg.MetadataValue.asset(SUMMARY),
+        }
+    )
 
 
 def _export(batch_id: str, config: RequestConfig, platform: Platform) -> str:

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
 
 import httpx
@@ -31,6 +31,11 @@ from erasure.settings import CONFIG_VARIABLE, ENVIRONMENT, PROJECT_ROOT, VAR_VAR
 from sandbox.loading import load
 from sandbox.supervisor import Sandbox
 from tests.sandbox_fixtures import make_root
+
+if TYPE_CHECKING:
+    from dagster import ExecuteInProcessResult
+
+    from dagster_defs.launch import Outcome
 
 CONTRIBUTORS = 60
 DAGSTER_VARIABLE = "CONTRIBUTOR_DELETION_DAGSTER"
@@ -175,6 +180,33 @@ class Flow:
                 patch.setenv(name, value)
             yield
 
+    def launch(self, job_name: str, batch_id: str, config: Mapping[str, Mapping[str, Any]]) -> Outcome:
+        """A run of an asset job on a batch's partition, as it is launched in the UI; `config` is by step."""
+        from dagster_defs.launch import launch
+        from erasure.settings import load_settings
+
+        with self.surroundings(**{CONFIG_VARIABLE: str(self.config)}):
+            return launch(
+                load_settings(self.config, environ={}),
+                job_name=job_name,
+                batch_id=batch_id,
+                config=config,
+                on_step=lambda *what: None,
+            )
+
+    def request(self, **config: Any) -> ExecuteInProcessResult:
+        """A run of `request_deletion` with this config, on the flow's own instance, as it is launched in the UI."""
+        from dagster import DagsterInstance
+
+        from dagster_defs.definitions import defs
+
+        with self.surroundings(**{CONFIG_VARIABLE: str(self.config)}):
+            return defs.resolve_job_def("request_deletion").execute_in_process(
+                run_config={"ops": {"request": {"config": config}}},
+                instance=DagsterInstance.get(),
+                raise_on_error=False,
+            )
+
     def process(
         self, *arguments: str | Path, out: IO[str], err: IO[str], config: Path | None = None
     ) -> subprocess.Popen[str]:
@@ -211,6 +243,11 @@ class Flow:
 
 @pytest.fixture(scope="module")
 def flow(sandbox: Sandbox) -> Iterator[Flow]:
+    """A flow of a module's own."""
+    yield from fresh_flow(sandbox)
+
+
+def fresh_flow(sandbox: Sandbox) -> Iterator[Flow]:
     """A fresh world in the sandbox's own places, where the job API looks too; they are emptied afterwards."""
     summary = load(sandbox, labels=None, contributors=CONTRIBUTORS, seed=7, progress=lambda *_: None)
     config = sandbox.config

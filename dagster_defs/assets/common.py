@@ -35,11 +35,18 @@ class Work:
 
 @contextmanager
 def safe_errors() -> Iterator[None]:
-    """Lets our own errors pass and names all others by class and place: their text may hold values of a person."""
+    """Fails with the sentence of our own errors, and names all others by class and place: their text may hold values
+    of a person.
+
+    As Dagster's `Failure`, of which the UI shows the sentence first: of any other error it shows the frames of its own
+    calls first, which fill the page. The error itself stays the cause, by which `launch` finds its exit code.
+    """
     try:
         yield
-    except (ErasureError, dg.DagsterError):
+    except (dg.Failure, dg.DagsterError):
         raise
+    except ErasureError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         ours = [
@@ -48,7 +55,8 @@ def safe_errors() -> Iterator[None]:
             if Path(f.filename).is_relative_to(PROJECT_ROOT)
         ]
         place = f"{Path((ours or [frame])[-1].filename).name}:{(ours or [frame])[-1].lineno}"
-        raise ErasureError(f"Unexpected {safe_reason(error)} at {place}.") from None
+        unexpected = ErasureError(f"Unexpected {safe_reason(error)} at {place}.")
+        raise dg.Failure(str(unexpected), allow_retries=False) from unexpected
 
 
 def run_ended(context: dg.AssetExecutionContext, run_id: str) -> bool:

@@ -18,6 +18,7 @@ from dagster_defs.resources import Platform
 from erasure import execution
 from erasure.counts import Counts
 from erasure.ledger import batches as ledger
+from erasure.rules import Rule
 
 GROUP = "mask"
 FIRST = ("clickhouse", "elasticsearch", "s3", "redis")
@@ -38,8 +39,27 @@ class _MaskTranslator(DagsterDbtTranslator):
         if node is None:
             return spec
         store, table = node["fqn"][-2], node["name"].rpartition("__")[2]
-        # Only what comes before in the flow: sources of dbt are not assets here, and models mask in one call.
-        return spec.replace_attributes(key=dg.AssetKey([GROUP, store, table]), group_name=GROUP, deps=[])
+        # Only what comes before in the flow: sources of dbt are not assets here, and models mask in one call. dbt's own
+        # description and metadata tell of a relation to be made, and a mask makes none.
+        return spec.replace_attributes(
+            key=dg.AssetKey([GROUP, store, table]),
+            group_name=GROUP,
+            deps=[],
+            description=_description(manifest, node),
+            metadata={"model": node["original_file_path"]},
+        )
+
+
+def _description(manifest: Mapping[str, Any], node: Mapping[str, Any]) -> str:
+    """What happens to the table, field by field, as the inventory has it."""
+    _, source, table = node["name"].split("__", 2)
+    # Leniently: whoever plans is told of a wrong inventory, and the code location must load until then.
+    declared = (
+        manifest["sources"].get(f"source.{node['package_name']}.{source}.{table}", {}).get("columns", {})
+    )
+    rules = {name: column.get("config", {}).get("meta", {}).get("rule") for name, column in declared.items()}
+    ruled = [f"{name} ({rule})" for name, rule in rules.items() if rule not in {None, Rule.KEEP}]
+    return f"The targets' rows of {table} masked: {', '.join(ruled)}. The inventory has the rules."
 
 
 def _mask(context: dg.AssetExecutionContext, platform: Platform, name: str) -> Counts:

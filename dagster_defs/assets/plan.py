@@ -5,6 +5,7 @@ Keep out: guards and fingerprint (`erasure.plan`), counting (the stores).
 """
 
 import dagster as dg
+from pydantic import Field
 
 from dagster_defs.assets.common import counts_metadata, run_ended, safe_errors
 from dagster_defs.partitions import batches
@@ -28,18 +29,20 @@ CONFIRMED = dg.AssetKey(["plan", "confirmed"])
 
 
 class SummaryConfig(dg.Config):
-    """`cap_reason`: why this batch may exceed the caps; empty, it may not."""
+    """What the guards are told."""
 
-    cap_reason: str = ""
+    cap_reason: str = Field("", description="Why this batch may exceed the caps; empty, it may not.")
 
 
 class ConfirmConfig(dg.Config):
     """What is executed: the plan's fingerprint, how far counts may have moved, and the undo window."""
 
-    fingerprint: str = ""
-    tolerance: int = 0
-    reviewed: bool = False
-    undo_days: int = 7
+    fingerprint: str = Field(
+        "", description="The fingerprint of the plan, from the metadata of plan/summary."
+    )
+    tolerance: int = Field(0, description="By how many records each count may have moved since the plan.")
+    reviewed: bool = Field(False, description="Whether somebody has reviewed the plan; kept in the ledger.")
+    undo_days: int = Field(7, description="How many days the needles are kept; 0 destroys them at closing.")
 
 
 def _plan_store(name: str) -> dg.AssetsDefinition:
@@ -104,7 +107,8 @@ def summary(
         exceeded = exceeded_caps(plan, inventory=inventory, settings=settings.erasure)
         if exceeded and not config.cap_reason:
             raise Refused(
-                "The batch exceeds a cap; nothing was changed. If it is meant, say why by --exceed-caps REASON.",
+                "The batch exceeds a cap; nothing was changed. If it is meant, say why by --exceed-caps REASON, which "
+                "is `cap_reason` in the config of request_deletion.",
                 exceeded,
             )
         ledger.keep_plan(
@@ -155,16 +159,21 @@ def confirmed(
             if not resumed:
                 _require_unchanged(platform, batch, config)
             ledger.start(settings, batch_id=batch_id, reviewed=config.reviewed, undo_days=config.undo_days)
+        # A run launched in the UI has only its partition; by these tags all runs of a batch are found.
+        context.instance.add_run_tags(
+            context.run.run_id, {"batch": batch_id, "fingerprint": batch.fingerprint}
+        )
     return dg.MaterializeResult(metadata={"fingerprint": batch.fingerprint, "resumed": resumed})
 
 
 def _require_unchanged(platform: Platform, batch: ledger.Batch, config: ConfirmConfig) -> None:
     settings, batch_id = platform.settings(), batch.batch_id
-    problems = []
     if config.fingerprint != batch.fingerprint:
-        problems.append(
-            f"the plan of {batch_id} is {batch.fingerprint}, asked for was {config.fingerprint or 'none'}"
+        raise Refused(
+            f"The plan of {batch_id} is {batch.fingerprint}, asked for was {config.fingerprint or 'none'}; nothing was "
+            "changed. Review plan/summary, then name its fingerprint in the config of plan__confirmed, or by --plan."
         )
+    problems = []
     stored = batch.plan or {}
     for what, now in (
         ("inventory_digest", platform.inventory().digest),
@@ -185,5 +194,7 @@ def _require_unchanged(platform: Platform, batch: ledger.Batch, config: ConfirmC
     )
     if problems:
         raise Refused(
-            "The plan has drifted; nothing was changed. Plan again, or allow counts by --tolerance.", problems
+            "The plan has drifted; nothing was changed. Plan again, or allow counts by --tolerance, which is "
+            "`tolerance` in the config of plan__confirmed.",
+            problems,
         )

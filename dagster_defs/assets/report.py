@@ -15,6 +15,7 @@ from erasure.expiry import expire
 from erasure.inventory import ALL_STORES
 from erasure.ledger import batches as ledger
 from erasure.ledger import lease as leases
+from erasure.ledger import steps
 from erasure.settings import var_dir
 
 SUMMARY = dg.AssetKey(["report", "summary"])
@@ -34,5 +35,21 @@ def summary(context: dg.AssetExecutionContext, platform: Platform) -> dg.Materia
         ledger.close(settings, batch_id=batch_id)
         expire(settings, var_dir())
         index = report.write_index(settings, platform.reports_dir())
+        batch = ledger.get(settings, batch_id)
+        found = steps.read(settings, batch_id=batch_id)
         leases.release(settings, batch_id=batch_id, run_id=context.run.run_id)
-    return dg.MaterializeResult(metadata={"index": dg.MetadataValue.url(index.as_uri())})
+    return dg.MaterializeResult(
+        metadata={
+            "state": batch.state,
+            "access": str((batch.access_proof or {}).get("state")),
+            "sessions": sum(report.done_by_store(found, "revoke").get("redis", {}).values()),
+            # Named as in plan/summary, so that what was done can be held against what was planned.
+            **{
+                f"{store}/{name}": number
+                for store, objects in report.done_by_store(found).items()
+                for name, number in objects.items()
+            },
+            # As a path: a browser follows no link from the UI to a file.
+            "index": dg.MetadataValue.path(index),
+        }
+    )

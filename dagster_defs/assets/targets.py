@@ -5,6 +5,7 @@ Keep out: how the set is computed (`dbt_project/models/targets/`).
 """
 
 import dagster as dg
+from pydantic import Field
 
 from dagster_defs.assets.common import planning_ended, safe_errors
 from dagster_defs.dbt_runner import inventory_with_models
@@ -21,14 +22,16 @@ GROUP = "targets"
 
 
 class TargetsConfig(dg.Config):
-    """The CSV that names the contributors: columns `contributor_id` and `email_address`.
+    """The CSV that names the contributors."""
 
-    `cap_reason`: why there may be more of them than the cap allows; the summary wants to know as well.
-    """
-
-    csv: str = ""
-    skip_unknown: bool = False
-    cap_reason: str = ""
+    csv: str = Field("", description="A CSV's path; its columns contributor_id and email_address say who.")
+    skip_unknown: bool = Field(
+        False, description="Leave out ids that nobody has, instead of refusing the CSV."
+    )
+    cap_reason: str = Field(
+        "",
+        description="Why there may be more of them than the cap allows; the summary wants to know as well.",
+    )
 
 
 @dg.asset(

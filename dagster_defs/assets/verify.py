@@ -39,16 +39,18 @@ def _verify_store(name: str) -> dg.AssetsDefinition:
     # Dagster reads the annotation, and takes no parametrized one where an asset has checks.
     def verify_store(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
         from expectations import checkpoints
+        from expectations.context import site_index
 
         # Reading may take long: the lease must not expire meanwhile.
         with working(context, platform):
             settings, batch_id = platform.settings(), context.partition_key
+            docs_dir = platform.reports_dir() / batch_id
             verdict = checkpoints.verify_store(
                 settings,
                 platform.inventory(),
                 batch_id,
                 name,
-                platform.reports_dir() / batch_id,
+                docs_dir,
                 expected_masked(settings, batch_id, name),
             )
         check = dg.AssetCheckResult(
@@ -61,7 +63,8 @@ def _verify_store(name: str) -> dg.AssetsDefinition:
             metadata={
                 "survivors": verdict.survivors,
                 "masked": verdict.masked,
-                "data_docs": dg.MetadataValue.url(verdict.docs_url),
+                # As a path: a browser follows no link from the UI to a file.
+                "data_docs": dg.MetadataValue.path(site_index(docs_dir)),
             },
             check_results=[check],
         )

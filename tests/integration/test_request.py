@@ -5,7 +5,6 @@ Add here: another way of asking for a deletion in the UI.
 Keep out: what a plan holds (`test_delete.py`).
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -14,18 +13,6 @@ import pytest
 from tests.flow_fixtures import Flow
 from tests.integration.outcome import require_unchanged, world
 from tests.integration.raw_look import look
-
-
-def requested(flow: Flow, **config: Any) -> dg.ExecuteInProcessResult:
-    """Launches the job as the UI does, on the flow's own instance."""
-    from dagster_defs.definitions import defs
-
-    run_config: Mapping[str, Any] = {"ops": {"request": {"config": config}}}
-    with flow.surroundings(CONTRIBUTOR_DELETION_CONFIG=str(flow.config)):
-        job = defs.resolve_job_def("request_deletion")
-        return job.execute_in_process(
-            run_config=run_config, instance=dg.DagsterInstance.get(), raise_on_error=False
-        )
 
 
 def batches(flow: Flow) -> list[dict[str, Any]]:
@@ -37,7 +24,8 @@ def batches(flow: Flow) -> list[dict[str, Any]]:
 def test_criteria_are_planned_under_a_batch_of_their_own_and_nothing_is_changed(flow: Flow) -> None:
     before, known = look(flow.config), len(batches(flow))
 
-    assert requested(flow, max_contributors=3).success
+    requested = flow.request(max_contributors=3)
+    assert requested.success
 
     newest, *others = batches(flow)
     assert (newest["state"], len(others)) == ("planned", known)
@@ -46,14 +34,21 @@ def test_criteria_are_planned_under_a_batch_of_their_own_and_nothing_is_changed(
         instance = dg.DagsterInstance.get()
         assert instance.has_dynamic_partition("batches", newest["batch_id"])
         runs = instance.get_runs(filters=dg.RunsFilter(tags={"batch": newest["batch_id"]}))
-    assert [(run.job_name, run.is_success) for run in runs] == [("plan_deletion", True)]
+    assert {run.job_name: run.is_success for run in runs} == {"request_deletion": True, "plan_deletion": True}
+    (told,) = (
+        event.step_output_data.metadata for event in requested.all_events if event.is_successful_output
+    )
+    assert told["batch"].value == newest["batch_id"]
+    assert told["fingerprint"].value == newest["fingerprint"]
+    assert told["plan"].value in {run.run_id for run in runs if run.job_name == "plan_deletion"}
+    assert told["review"].value == dg.AssetKey(["plan", "summary"])
     require_unchanged(world(before), world(look(flow.config)))
 
 
 def test_a_csv_is_planned_as_it_is(flow: Flow) -> None:
     csv = flow.csv(flow.plain()[:2])
 
-    assert requested(flow, csv=str(csv)).success
+    assert flow.request(csv=str(csv)).success
 
     newest = batches(flow)[0]
     assert flow.command("status", newest["batch_id"]).result["state"] == "planned"
@@ -66,26 +61,16 @@ def test_a_csv_is_planned_as_it_is(flow: Flow) -> None:
 @pytest.mark.parametrize("config", [{"csv": "/nowhere/at/all.csv"}, {"days_inactive": 100_000}])
 def test_a_request_for_nobody_fails_and_leaves_no_plan(flow: Flow, config: dict[str, Any]) -> None:
     known = batches(flow)
-    assert not requested(flow, **config).success
+    assert not flow.request(**config).success
     assert [batch for batch in batches(flow) if batch["state"] == "planned"] == [
         batch for batch in known if batch["state"] == "planned"
     ]
 
 
 def test_a_partition_named_by_hand_is_refused_before_it_reaches_a_statement(flow: Flow) -> None:
-    from dagster_defs.jobs import PLAN
-    from dagster_defs.launch import launch
-    from erasure.settings import load_settings
-
     csv = flow.csv(flow.plain()[:1])
-    with flow.surroundings(CONTRIBUTOR_DELETION_CONFIG=str(flow.config)):
-        outcome = launch(
-            load_settings(flow.config, environ={}),
-            job_name=PLAN,
-            batch_id="x' or '1'='1",
-            config={"targets__deletion_targets": {"csv": str(csv)}},
-            on_step=lambda *what: None,
-        )
+    config = {"targets__deletion_targets": {"csv": str(csv)}}
+    outcome = flow.launch("plan_deletion", "x' or '1'='1", config)
     assert not outcome.succeeded
     assert [error.error_class for error in outcome.errors] == ["BadInput"]
     assert "is no batch id" in outcome.errors[0].message
