@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.message import Message
+from email.utils import collapse_rfc2231_value
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -100,9 +101,7 @@ def read_form(content_type: str, body: BinaryIO) -> Form:
 
 def parse_form(content_type: str, body: bytes) -> Form:
     """Split by hand: the standard library's parsers take liberties with line ends in binary data."""
-    header = Message()
-    header["Content-Type"] = content_type
-    boundary = header.get_boundary()
+    boundary = _parameter("Content-Type", content_type, "boundary")
     if not boundary:
         raise refusal(BAD_ARGUMENTS, "The multipart form has no boundary.")
     edges = re.compile(
@@ -130,12 +129,22 @@ def _disposition(head: bytes) -> tuple[str, str | None]:
     for line in head.decode("utf-8", "replace").split("\r\n"):
         key, _, value = line.partition(":")
         if key.strip().lower() == "content-disposition":
-            part = Message()
-            part["Content-Disposition"] = value.strip()
-            name = part.get_param("name", header="content-disposition")
-            if isinstance(name, str):
-                return name, part.get_filename()
+            name = _parameter("Content-Disposition", value.strip(), "name")
+            if name is not None:
+                return name, _parameter("Content-Disposition", value.strip(), "filename")
     raise refusal(BAD_ARGUMENTS, "A part of the multipart form has no name.")
+
+
+def _parameter(header: str, value: str, name: str) -> str | None:
+    """A parameter of a header, plain or encoded."""
+    message = Message()
+    message[header] = value
+    try:
+        found = message.get_param(name, header=header)
+        return None if found is None else collapse_rfc2231_value(found)
+    # The library's decoder fails in many ways on parameters that nobody would send.
+    except (TypeError, ValueError, LookupError):
+        raise refusal(BAD_ARGUMENTS, f"The header {header} cannot be read.") from None
 
 
 def _chunks(source: BinaryIO) -> Iterator[bytes]:
