@@ -1,14 +1,13 @@
-"""The sandbox's ClickHouse gateway over plain HTTP, as curl and scripts use it.
+"""The sandbox's ClickHouse gateway over plain HTTP, as scripts use it.
 
 Add here: what a caller without a client library sees.
-Keep out: bodies (`test_clickhouse_gateway_bodies.py`), client libraries (`test_clickhouse_gateway_clients.py`), the
-process (`test_clickhouse_gateway_process.py`).
+Keep out: curl itself (`test_clickhouse_gateway_curl.py`), bodies (`test_clickhouse_gateway_bodies.py`), client
+libraries (`test_clickhouse_gateway_clients.py`), the process (`test_clickhouse_gateway_process.py`).
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -28,14 +27,6 @@ def test_health_needs_no_password_and_other_paths_are_unknown(gateway: Gateway) 
         assert gateway.http.get(gateway.url + path).text == "Ok.\n"
     assert gateway.http.get(gateway.url).status_code == httpx.codes.OK
     assert gateway.http.get(f"{gateway.url}nothing_here").status_code == httpx.codes.NOT_FOUND
-
-
-def test_curl_without_credentials_counts_as_the_default_user(gateway: Gateway, people: str) -> None:
-    query = f"SELECT COUNT(*) FROM default.{people} WHERE email = 'ann@example.com'"
-    header = "Content-Type: text/plain"
-    for extra in (["-H", header], []):
-        command = ["curl", "-s", "-X", "POST", gateway.url, *extra, "-d", query]
-        assert subprocess.run(command, capture_output=True, check=True, timeout=20).stdout == b"1\n"
 
 
 @pytest.mark.parametrize(

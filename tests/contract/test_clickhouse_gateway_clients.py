@@ -1,18 +1,17 @@
-"""The gateway through the clients that the product has: clickhouse-connect, SQLAlchemy and dbt.
+"""The gateway through the clients that the product has: clickhouse-connect and SQLAlchemy.
 
 Add here: what a client library does that plain HTTP does not.
-Keep out: the protocol itself (`test_clickhouse_gateway.py`).
+Keep out: the protocol itself (`test_clickhouse_gateway.py`), formats and types (`test_clickhouse_gateway_formats.py`),
+dbt and Great Expectations, which have modules of their own.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import json
 import socket
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import clickhouse_connect
 import httpx
@@ -146,7 +145,7 @@ def test_twenty_clients_at_once_see_all_their_rows(gateway: Gateway, people: str
     assert ids(gateway, people) == [1, 2, *range(1000, 1100)]
 
 
-# --- SQLAlchemy and dbt -------------------------------------------------------------------------------
+# --- SQLAlchemy -------------------------------------------------------------------------------
 
 
 def test_sqlalchemy_reads_inserts_and_reports_errors(gateway: Gateway, people: str) -> None:
@@ -161,65 +160,3 @@ def test_sqlalchemy_reads_inserts_and_reports_errors(gateway: Gateway, people: s
             connection.execute(sa.text("SELECT * FROM no_such_table"))
     assert people in sa.inspect(engine).get_table_names()
     engine.dispose()
-
-
-DBT_FILES = {
-    "dbt_project.yml": "name: tiny\nversion: '1.0'\nprofile: tiny\nmodel-paths: [models]\n"
-    "flags: {send_anonymous_usage_stats: false}\nmodels: {tiny: {+materialized: table}}\n",
-    "models/first.sql": "select number as id, concat('user', toString(number)) as name from numbers(10)\n",
-    "models/second.sql": "select id, upper(name) as name from {{ ref('first') }} where id > 4\n",
-    "models/third.sql": "select id from {{ ref('first') }} where id < 3\n",
-    "models/models.yml": """
-models:
-  - name: second
-    columns: [{name: id, data_tests: [unique, not_null]}]
-  - name: third
-    columns: [{name: id, data_tests: [unique]}]
-unit_tests:
-  - name: names_are_in_capitals
-    model: second
-    given: [{input: ref('first'), rows: [{id: 5, name: ann}, {id: 1, name: bob}]}]
-    expect: {rows: [{id: 5, name: ANN}]}
-""",
-}
-
-
-def test_dbt_runs_models_and_then_tests_and_unit_tests_twice(
-    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from dbt.cli.main import dbtRunner
-
-    schema = f"dbt_{uuid.uuid4().hex[:8]}"
-    monkeypatch.setenv("TINY_PASSWORD", PASSWORD)
-    profile = {
-        "type": "clickhouse",
-        "driver": "http",
-        "host": "127.0.0.1",
-        "port": gateway.port,
-        "user": USER,
-        "password": "{{ env_var('TINY_PASSWORD') }}",
-        "schema": schema,
-        "threads": 4,
-    }
-    profiles = {"tiny": {"target": "here", "outputs": {"here": profile}}}
-    for name, text in {**DBT_FILES, "profiles.yml": json.dumps(profiles)}.items():
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-    where = [
-        "--project-dir",
-        str(tmp_path),
-        "--profiles-dir",
-        str(tmp_path),
-        "--target-path",
-        str(tmp_path / "t"),
-    ]
-    where += ["--log-path", str(tmp_path / "logs"), "--quiet"]
-    # Parsed once: the gateway is under test here, not dbt's parser.
-    runner = dbtRunner(manifest=dbtRunner().invoke(["parse", *where]).result)
-    for command in ("run", "test", "test"):
-        result = runner.invoke([command, *where])
-        assert result.success, result.exception
-    assert gateway.sql(f"SELECT groupArray(name) FROM (SELECT name FROM {schema}.second ORDER BY id)") == (
-        "['USER5','USER6','USER7','USER8','USER9']\n"
-    )

@@ -58,6 +58,19 @@ def test_clickhouse_answers_clickhouse_connect_and_refuses_a_wrong_password(sand
         clickhouse_client(replace(config, clickhouse_password="wrong"))
 
 
+def test_clickhouse_keeps_a_query_log_in_which_literals_can_be_found(sandbox: Sandbox) -> None:
+    client = clickhouse_client(sandbox.config)
+    client.command("select 'canary-' || 'in-two-halves'")
+    client.command("select 'canary-in-one'")
+    client.command("system flush logs")
+    # The halves keep this question from finding itself.
+    counted = "select countIf(query like '%canary-' || 'in-one%'), countIf(query like '%canary-in' || '-two-halves%')"
+    ((whole, halves),) = client.query(
+        f"{counted} from system.query_log where type = 'QueryFinish'"
+    ).result_rows
+    assert (whole > 0, halves) == (True, 0)
+
+
 def test_search_answers_opensearch_py_and_analyses_text(sandbox: Sandbox) -> None:
     client = OpenSearch(sandbox.config.search_url)
     about = client.info()["version"]

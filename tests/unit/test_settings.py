@@ -79,7 +79,7 @@ def test_no_secret_is_in_the_representation(ini: Path) -> None:
         (
             "host = db",
             "host = db\nqqq = x",
-            "[database] qqq: is not a known key; known are host, port, database, username, password",
+            "[database] qqq: is not a known key; known are connect_seconds, host, port, database, username, password",
         ),
         ("[redis]", "[rediss]\n[redis]", "[rediss]: is not a known section; did you mean redis?"),
         ("[database]", "[Database]", "[Database]: is not a known section; did you mean database?"),
