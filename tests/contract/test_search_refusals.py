@@ -47,14 +47,16 @@ def test_a_write_blocked_index_is_refused_by_name_and_masked_once_it_is_free(gro
     assert only(ground.store().count(target_set(*TARGETS))).records == 0
 
 
-def test_a_pattern_without_an_index_is_refused_and_unregistered(ground: Ground) -> None:
+def test_a_pattern_without_an_index_is_refused_as_another_cluster(ground: Ground) -> None:
     for act in (ground.store().count, lambda targets: ground.store().mask(targets, no_progress)):
         with pytest.raises(StoreRefused, match="no index matches"):
             act(target_set(TARGETS[0]))
 
-    (sentence,) = ground.store().unregistered()
-    assert f"no index matches {ground.prefix}-*" in sentence
-    assert "dbt_project/models/kepler/inventory/elasticsearch.yml" in sentence
+    assert ground.store().holdings() == {"units": 0}
+    with pytest.raises(StoreRefused) as refused:
+        ground.store().unregistered()
+    assert f"no index matches {ground.prefix}-*; check [elasticsearch] url" in str(refused.value)
+    assert "dbt_project/models/kepler/inventory/elasticsearch.yml" in str(refused.value)
 
 
 def test_a_closed_index_is_refused_until_it_is_open(ground: Ground) -> None:
