@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from erasure.counts import Counts
-from erasure.errors import StoreUnavailable
+from erasure.errors import ErasureError, StoreUnavailable, safe_reason
 from erasure.patience import within
 from erasure.targets import TargetSet
 
@@ -73,7 +73,7 @@ class Store(Protocol):
 
 
 def health_within(store: Store, *, section: str, seconds: int) -> Health:
-    """The store's health; raises StoreUnavailable where it has not said who it is in that many seconds."""
+    """The store's health; raises StoreUnavailable where it has not said in that many seconds that it is one."""
     try:
         # A little longer than the driver, which says more of what it waited for.
         return within(seconds + _GRACE_SECONDS, store.health)
@@ -82,4 +82,13 @@ def health_within(store: Store, *, section: str, seconds: int) -> Health:
             store=store.name,
             what=f"did not say who it is within {seconds} s",
             remedy=f"check where [{section}] leads, or raise connect_seconds there",
+        ) from None
+    except ErasureError:
+        raise
+    # What is none of its kind makes a driver stumble in any way: over a number that is none, in a circle of redirects.
+    except Exception as error:
+        raise StoreUnavailable(
+            store=store.name,
+            what=f"what answers is none ({safe_reason(error)})",
+            remedy=f"check where [{section}] leads",
         ) from None
