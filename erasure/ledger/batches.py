@@ -107,7 +107,7 @@ def keep_plan(
 ) -> None:
     """Stores the plan, and why it may exceed a cap; from now on it is in force.
 
-    Raises Refused where the batch has been given up meanwhile.
+    Raises Refused where the batch is no longer being planned.
     """
     with connect(settings.database) as connection:
         kept = connection.execute(
@@ -116,7 +116,7 @@ def keep_plan(
             (fingerprint, Jsonb(plan), cap_reason, batch_id),
         )
     if kept.rowcount != 1:
-        raise Refused(f"Batch {batch_id} has been given up meanwhile; plan again.")
+        raise Refused(f"Batch {batch_id} is no longer being planned; plan again.")
 
 
 def lapse_old_plans(settings: Settings) -> int:

@@ -139,7 +139,8 @@ def test_what_has_been_executed_is_neither_cancelled_nor_lapsed_nor_planned_anew
     with pytest.raises(Refused, match="only a plan can be cancelled"):
         batches.cancel(planned.settings, batch_id=BATCH)
     batches.lapse_old_plans(planned.settings)
-    batches.keep_plan(planned.settings, batch_id=BATCH, fingerprint="e" * 16, plan={})
+    with pytest.raises(Refused, match="no longer being planned"):
+        batches.keep_plan(planned.settings, batch_id=BATCH, fingerprint="e" * 16, plan={})
 
     assert (state(planned), entries(planned)) == ("executing", before)
     assert batches.get(planned.settings, BATCH).fingerprint == "f" * 16
