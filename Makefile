@@ -10,13 +10,15 @@ export CONTRIBUTOR_DELETION_DAGSTER ?= $(CONTRIBUTOR_DELETION_VAR)/dagster
 export DAGSTER_HOME ?= $(CURDIR)
 LABELS ?=
 CONTRIBUTORS ?=
+JUDGMENTS ?=
 PORT ?= 3000
 # Which engines play search and S3: opensearch or elasticsearch; versitygw, moto or auto.
 export SEARCH ?=
 export S3 ?=
 # The flow, and what touches search or S3: run again where they are played by the servers that are not the default.
-ON_OTHER_ENGINES := $(wildcard $(addprefix tests/contract/test_,sandbox.py search*.py s3*.py world*.py expectations*.py)) \
-	tests/integration tests/faults
+ON_OTHER_ENGINES := \
+	$(wildcard $(addprefix tests/contract/test_,sandbox.py search*.py s3*.py world*.py expectations*.py)) \
+	$(addprefix tests/integration/test_,check.py delete.py demo.py raw_look.py request.py) tests/faults/test_store_down.py
 load_options = $(if $(LABELS),--labels "$(LABELS)",$(if $(CONTRIBUTORS),--contributors $(CONTRIBUTORS),$(1)))
 
 .PHONY: help setup demo test test-full lint format up down status ui lock
@@ -67,8 +69,8 @@ format: setup ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-up: setup ## Start the engines with a world and leave them running (LABELS=FILE or CONTRIBUTORS=N replace it)
-	@$(BIN)/python -m sandbox up $(call load_options,--load)
+up: setup ## Start the engines with a world and leave them running (LABELS=FILE, CONTRIBUTORS=N or JUDGMENTS=N replace it)
+	@$(BIN)/python -m sandbox up $(call load_options,--load) $(if $(JUDGMENTS),--judgments $(JUDGMENTS))
 	@echo 'export CONTRIBUTOR_DELETION_CONFIG="$(CURDIR)/var/sandbox/config.ini"  # then: .venv/bin/contributor-deletion check'
 
 down: setup ## Stop the engines
