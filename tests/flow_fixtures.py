@@ -200,12 +200,19 @@ class Flow:
 
         from dagster_defs.definitions import defs
 
-        with self.surroundings(**{CONFIG_VARIABLE: str(self.config)}):
+        with self.surroundings(**{CONFIG_VARIABLE: str(self.config)}), DagsterInstance.get() as instance:
             return defs.resolve_job_def("request_deletion").execute_in_process(
-                run_config={"ops": {"request": {"config": config}}},
-                instance=DagsterInstance.get(),
-                raise_on_error=False,
+                run_config={"ops": {"request": {"config": config}}}, instance=instance, raise_on_error=False
             )
+
+    def runs(self, batch_id: str) -> dict[str, str]:
+        """The runs that have the batch as tag: their ids, and the job of each."""
+        from dagster import DagsterInstance, RunsFilter
+
+        # Whoever has run nothing in this process has not told it where the instance is described.
+        with self.surroundings(DAGSTER_HOME=str(PROJECT_ROOT)), DagsterInstance.get() as instance:
+            found = instance.get_runs(filters=RunsFilter(tags={"batch": batch_id}))
+        return {run.run_id: run.job_name for run in found}
 
     def process(
         self, *arguments: str | Path, out: IO[str], err: IO[str], config: Path | None = None

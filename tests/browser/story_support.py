@@ -35,12 +35,13 @@ class Story:
     batch_id: str
     fingerprint: str
     requested: str
+    planned: str
     refused: str
     executed: str
 
     @property
     def runs(self) -> tuple[str, ...]:
-        return self.requested, self.refused, self.executed
+        return self.requested, self.planned, self.refused, self.executed
 
 
 @pytest.fixture(scope="package")
@@ -57,6 +58,7 @@ def story(chromium: Path, flow: Flow) -> Story:
     assert requested.success
     (batch,) = flow.command("status").result["batches"]
     batch_id, fingerprint = batch["batch_id"], batch["fingerprint"]
+    (planned,) = (run for run in flow.runs(batch_id) if run != requested.run_id)
     refused = _execute(flow, batch_id, WRONG_FINGERPRINT)
     assert not refused.succeeded
     assert flow.command("status", batch_id).result["state"] == "planned"
@@ -67,6 +69,7 @@ def story(chromium: Path, flow: Flow) -> Story:
         batch_id=batch_id,
         fingerprint=fingerprint,
         requested=requested.run_id,
+        planned=planned,
         refused=refused.run_id,
         executed=executed.run_id,
     )

@@ -145,15 +145,8 @@ def test_the_summary_lines_are_the_ones_that_users_know(story: Story) -> None:
 
 
 def test_one_launch_is_one_run(flow: Flow, story: Story) -> None:
-    from dagster import DagsterInstance, RunsFilter
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**flow.environment, "DAGSTER_HOME": str(PROJECT_ROOT)}.items():
-            patch.setenv(name, value)
-        with DagsterInstance.get() as instance:
-            runs = instance.get_runs(filters=RunsFilter(tags={"batch": story.batch_id}))
     told = {story.plan.result["run_id"]: "plan_deletion", story.answer.result["run_id"]: "execute_deletion"}
-    assert {run.run_id: run.job_name for run in runs} == told
+    assert flow.runs(story.batch_id) == told
 
 
 def test_without_an_undo_window_no_needle_is_kept(flow: Flow, story: Story) -> None:

@@ -30,17 +30,16 @@ def test_criteria_are_planned_under_a_batch_of_their_own_and_nothing_is_changed(
     newest, *others = batches(flow)
     assert (newest["state"], len(others)) == ("planned", known)
     assert newest["fingerprint"]
-    with flow.surroundings(CONTRIBUTOR_DELETION_CONFIG=str(flow.config)):
-        instance = dg.DagsterInstance.get()
+    with flow.surroundings(), dg.DagsterInstance.get() as instance:
         assert instance.has_dynamic_partition("batches", newest["batch_id"])
-        runs = instance.get_runs(filters=dg.RunsFilter(tags={"batch": newest["batch_id"]}))
-    assert {run.job_name: run.is_success for run in runs} == {"request_deletion": True, "plan_deletion": True}
+    runs = flow.runs(newest["batch_id"])
+    assert sorted(runs.values()) == ["plan_deletion", "request_deletion"]
     (told,) = (
         event.step_output_data.metadata for event in requested.all_events if event.is_successful_output
     )
     assert told["batch"].value == newest["batch_id"]
     assert told["fingerprint"].value == newest["fingerprint"]
-    assert told["plan"].value in {run.run_id for run in runs if run.job_name == "plan_deletion"}
+    assert runs[str(told["plan"].value)] == "plan_deletion"
     assert told["review"].value == dg.AssetKey(["plan", "summary"])
     require_unchanged(world(before), world(look(flow.config)))
 
