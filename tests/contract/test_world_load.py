@@ -20,6 +20,7 @@ from tests.contract.world_support import (
     s3,
     search,
     silent,
+    tables,
 )
 
 STORES = {"postgres", "clickhouse", "search", "s3", "redis"}
@@ -172,6 +173,23 @@ def test_rows_that_follow_from_rows_are_of_the_same_people_and_times(
         .result_rows
     )
     assert 0 < events[0] == events[1] < loaded.counts["clickhouse"]["app_events"]
+
+
+def test_what_makes_loading_faster_is_put_back(world_stores: WorldStores, loaded: WorldSummary) -> None:
+    for index, number in loaded.counts["search"].items():
+        settings = search(world_stores).indices.get_settings(index=index)[index]["settings"]["index"]
+        assert {"refresh_interval", "translog"}.isdisjoint(settings)
+        assert (
+            search(world_stores).indices.stats(index=index)["indices"][index]["total"]["docs"]["count"]
+            == number
+        )
+    keys = postgres(
+        world_stores,
+        "select contype::text, count(*) from pg_constraint where connamespace = 'public'::regnamespace"
+        " and convalidated group by 1",
+    )
+    assert dict(keys)["p"] == len(tables(world_stores))
+    assert dict(keys)["f"] == 12
 
 
 def test_emails_in_documents_are_found_by_exact_term(world_stores: WorldStores, loaded: WorldSummary) -> None:

@@ -12,6 +12,7 @@ from sandbox.world.contributors import Contributor
 from sandbox.world.generate import World, generated_world, labelled_world
 from sandbox.world.judgments import judgments, orphans
 from sandbox.world.labels import collect_labels
+from sandbox.world.load import make_world
 from sandbox.world.neighbours import neighbours
 from sandbox.world.stores import WorldStores
 from sandbox.world.tables import TABLES
@@ -222,6 +223,13 @@ def test_a_labels_file_of_few_workers_is_taken_without_edge_people(tmp_path: Pat
     assert world.edge_people() == {}
     assert [row["judgment_id"] for row in rows(world, "judgments")] == ["1", "2"]
     assert len(rows(world, "contributors")) == len(rows(world, "units")) == 1
+
+
+def test_the_number_of_judgments_is_not_chosen_where_a_file_has_them(tmp_path: Path) -> None:
+    labels = labels_file(tmp_path / "labels", [("a", "u", "Yes")])
+    assert make_world(labels=labels).judgments == 1
+    with pytest.raises(ValueError, match="a labels file has its own judgments"):
+        make_world(labels=labels, judgments=2)
 
 
 def test_every_worker_unit_and_line_of_a_labels_file_is_in_the_world(tmp_path: Path) -> None:

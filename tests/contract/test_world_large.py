@@ -1,12 +1,16 @@
-"""How much memory a load takes: the same for any number of judgments, and nearly so for any number of people."""
+"""Large loads: as much memory for any number of judgments, nearly so for any number of people, and one story told."""
 
 import re
 import subprocess
 import sys
 import tracemalloc
+from datetime import datetime
+from hashlib import md5
 
+import psycopg
 import pytest
 
+from sandbox.loading import world_stores as stores_of
 from sandbox.paths import REPOSITORY_ROOT
 from sandbox.supervisor import Sandbox
 from sandbox.world import crews
@@ -14,7 +18,8 @@ from sandbox.world.generate import generated_world, today
 from sandbox.world.load import write_world
 from sandbox.world.stores import WorldStores
 from sandbox.world.writers import clickhouse, search
-from tests.contract.world_support import silent
+from tests.contract.world_support import clickhouse as clickhouse_client
+from tests.contract.world_support import documents, postgres, silent
 
 MEGABYTE = 1 << 20
 _MEASURED = (
@@ -71,6 +76,47 @@ def resident_peak(sandbox: Sandbox, *, contributors: int, judgments: int) -> int
     return int(found[1]) // 1024
 
 
+def judgments_alike(stores: WorldStores) -> None:
+    """A checksum of unit, label and time of all judgments is the same in three stores; of people and emails in two."""
+    (in_postgres,) = postgres(
+        stores,
+        "select count(*), sum(('x' || left(md5(concat_ws('|', unit_id, label, extract(epoch from created_at)::bigint)),"
+        " 8))::bit(32)::bigint)::bigint from judgments",
+    )
+    what, who = (
+        f"reinterpretAsUInt32(reverse(substring(MD5(concatWithSeparator('|', {columns})), 1, 4)))"
+        for columns in (
+            "toString(unit_id), label, toString(toUnixTimestamp(created_at))",
+            "toString(unit_id), toString(contributor_id), email",
+        )
+    )
+    query = f"SELECT count(), sum({what}), sum({who}) FROM unit_metrics"
+    (in_clickhouse,) = clickhouse_client(stores).query(query).result_rows
+    elements = whats = whos = 0
+    for hit in documents(stores):
+        for each in hit["_source"]["judgments"]:
+            at = int(datetime.fromisoformat(each["at"]).timestamp())
+            elements += 1
+            whats += checksum(hit["_id"], each["label"], str(at))
+            whos += checksum(hit["_id"], each["workerId"], each["workerEmail"])
+    assert (elements, whats) == in_postgres
+    assert (elements, whats, whos) == tuple(in_clickhouse)
+
+
+def checksum(*values: str) -> int:
+    return int.from_bytes(md5("|".join(values).encode(), usedforsecurity=False).digest()[:4], "big")
+
+
+def test_the_checksums_of_three_stores_are_alike_and_notice_one_judgment(world_stores: WorldStores) -> None:
+    world = generated_world(contributors=20, judgments=500, seed=6, as_of=today())
+    write_world(world_stores, world=world, progress=silent)
+    judgments_alike(world_stores)
+    with psycopg.connect(world_stores.postgres_dsn) as connection:
+        connection.execute("update judgments set label = 'Yes ' where judgment_id = 500")
+    with pytest.raises(AssertionError):
+        judgments_alike(world_stores)
+
+
 @pytest.mark.full
 @pytest.mark.timeout(3_600)
 def test_a_large_load_takes_hardly_more_memory_than_a_small_one(sandbox: Sandbox) -> None:
@@ -82,3 +128,4 @@ def test_a_large_load_takes_hardly_more_memory_than_a_small_one(sandbox: Sandbox
     # The blocks are as long with 60,000 judgments. Kept as lines, 540,000 more would take 300 MB.
     assert more_of_both < more_people + 120
     assert more_of_both < 450
+    judgments_alike(stores_of(sandbox.config))
