@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import SEEK_END
 from typing import BinaryIO
 
@@ -16,7 +16,7 @@ from sandbox.clickhouse.engine import Connection, Result
 from sandbox.clickhouse.errors import NOT_IMPLEMENTED, READONLY, SYNTAX_ERROR, refusal
 from sandbox.clickhouse.request import ExternalTable, Request
 from sandbox.clickhouse.sessions import Sessions
-from sandbox.clickhouse.sql import InlineInsert, examine, identifier, inline_insert, to_bytes
+from sandbox.clickhouse.sql import InlineInsert, examine, identifier, inline_insert, only_blanks, to_bytes
 from sandbox.clickhouse.values import look_through
 
 # What an INSERT says before its rows fits in here: a server's own limit on the text of a query.
@@ -33,9 +33,19 @@ _LOOK_AHEAD = 1 << 20
 # How a SELECT may begin; a parenthesis counts for nothing.
 _STREAMING = {"SELECT", "WITH", "FROM", ""}
 # Of a text that it cannot parse the engine does not know that it only reads; these do, whatever follows.
-_READING = {"SELECT", "SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN"}
+_READING = {"SELECT", "SHOW", "DESCRIBE", "DESC", "EXISTS"}
 # In every other format each piece of a stream is a document of its own, with its own header.
 _STREAMED = {"native", "rowbinary", "csv", "tabseparated", "tabseparatedraw", "tsv", "tsvraw"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Shape:
+    """How a statement is run. One that does not parse gets the engine's own words, on a connection that cannot write:
+    where an INSERT hides in it, the engine takes a blank line for the end of the rows and runs what follows."""
+
+    output_format: str
+    streams: bool
+    parses: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +84,17 @@ def execute(
             result = connection.insert(insert.head, insert.input_format, rows)
             return Reply(first=result, output_format=request.default_format)
         text = head + body.read(_LONGEST_STATEMENT)
-        output_format, streams = _check(connection, request, text)
-        if not (streams and may_stream) or request.wait_until_done:
+        shape = _check(connection, request, text)
+        if not shape.parses:
+            connection = stack.enter_context(sessions.connection(None))
+            _prepare(connection, replace(request, session=None), {})
+            connection.apply({"readonly": "2"})
+        if not (shape.streams and may_stream) or request.wait_until_done:
             result = connection.run(text, request.default_format, request.parameters)
-            return Reply(first=result, output_format=output_format)
+            return Reply(first=result, output_format=shape.output_format)
         pieces = connection.stream(text, request.default_format, request.parameters)
         stack.callback(pieces.close)
-        return _start(pieces, output_format, stack)
+        return _start(pieces, shape.output_format, stack)
 
 
 def _prepare(connection: Connection, request: Request, limits: Mapping[str, str]) -> None:
@@ -123,8 +137,8 @@ def _limits(request: Request, insert: InlineInsert, head: bytes, body: BinaryIO)
     return limits if large else {}
 
 
-def _check(connection: Connection, request: Request, text: bytes) -> tuple[str, bool]:
-    """Refuse what a server refuses; tell the output format, and whether the output may be streamed."""
+def _check(connection: Connection, request: Request, text: bytes) -> _Shape:
+    """Refuse what a server refuses; tell how the rest is to be run."""
     if len(text) > _LONGEST_STATEMENT:
         reason = f"Max query size exceeded: a statement may have {_LONGEST_STATEMENT >> 20} MiB here."
         raise refusal(SYNTAX_ERROR, reason)
@@ -133,7 +147,7 @@ def _check(connection: Connection, request: Request, text: bytes) -> tuple[str, 
     # Two opinions: of a text that does not parse the engine counts nothing, yet it would run the beginning.
     if statement.followed_by_another or classified.statements > 1:
         raise _second_statement()
-    if not statement.verb and not classified.statements:
+    if only_blanks(text, 0):
         raise refusal(SYNTAX_ERROR, "Syntax error: Empty query.")
     if statement.verb == "INSERT" and (classified.statements != 1 or inline_insert(text) is not None):
         raise refusal(SYNTAX_ERROR, "Syntax error: an INSERT needs VALUES, FORMAT or a SELECT that parses.")
@@ -146,11 +160,15 @@ def _check(connection: Connection, request: Request, text: bytes) -> tuple[str, 
     if statement.looks_into_process:
         # It reads variables of the gateway by their names.
         raise refusal(NOT_IMPLEMENTED, "The table function Python is not allowed over HTTP.")
-    if not request.may_modify and not (classified.only_reads or statement.verb in _READING):
+    reads = classified.only_reads or statement.verb in _READING
+    if not reads and not request.may_modify:
         raise _read_only()
     output_format = statement.output_format or request.default_format
-    streams = statement.verb in _STREAMING and (classified.only_reads or not classified.statements)
-    return output_format, streams and output_format.lower() in _STREAMED
+    return _Shape(
+        output_format=output_format,
+        streams=reads and statement.verb in _STREAMING and output_format.lower() in _STREAMED,
+        parses=classified.statements == 1 or statement.verb in _READING,
+    )
 
 
 def _start(pieces: Iterator[Result], output_format: str, stack: ExitStack) -> Reply:

@@ -177,6 +177,23 @@ def test_two_statements_are_refused_and_neither_runs(gateway: Gateway, people: s
     assert ids(gateway, people) == [1, 2]
 
 
+@pytest.mark.parametrize("hiding", ["$a$", "'", "/*"])
+@pytest.mark.parametrize(
+    "start", ["WITH 1 AS x INSERT", "EXPLAIN AST INSERT", "EXECUTE AS default INSERT", "/**/INSERT"]
+)
+def test_rows_behind_an_unusual_insert_never_run_as_sql(
+    gateway: Gateway, people: str, start: str, hiding: str
+) -> None:
+    """The engine ends the rows at a blank line; ours sees one long piece in quotes; and neither can parse the end."""
+    closing = hiding.replace("/*", "*/")
+    text = f"{start} INTO {people} (id) FORMAT CSV\n7,{hiding}\n\nDROP TABLE {people}; garbage ( {closing}"
+    for parameters in ({}, {"wait_end_of_query": "1"}, {"default_format": "JSON"}):
+        assert gateway.post(body=text, **parameters).status_code >= httpx.codes.BAD_REQUEST
+        asked = {"query": text, **parameters}
+        assert gateway.http.get(gateway.url, params=asked, auth=(USER, PASSWORD)).is_error
+    assert ids(gateway, people) == [1, 2]
+
+
 def test_one_statement_with_semicolons_in_odd_places_runs(gateway: Gateway) -> None:
     assert gateway.sql("SELECT 1 -- ;\n;;") == "1\n"
     assert gateway.sql("SELECT ';', /* ; */ 2; -- end") == ";\t2\n"

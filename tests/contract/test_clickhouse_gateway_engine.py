@@ -78,6 +78,11 @@ NO_TIMES = {"output_format_write_statistics": "0"}
 ELAPSED = re.compile(rb'"elapsed_ns":"[0-9]+"')
 
 
+def without_chance(name: str, data: bytes) -> bytes:
+    """The bytes that do not depend on the clock; in Avro a random mark of 16 bytes ends every block."""
+    return data.replace(data[-16:], b"") if name == "Avro" else ELAPSED.sub(b"", data)
+
+
 @pytest.fixture(scope="module")
 def engine(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
     """The engine itself, with the same table as the gateway's."""
@@ -106,7 +111,7 @@ def differences(gateway: Gateway, engine: InProcess, query: str, formats: list[s
             code = answer.headers.get("X-ClickHouse-Exception-Code", "")
             if code != wanted.code:
                 found[name] = (code, wanted.code)
-        elif ELAPSED.sub(b"", answer.content) != ELAPSED.sub(b"", wanted.data):
+        elif without_chance(name, answer.content) != without_chance(name, wanted.data):
             found[name] = (answer.content[:500], wanted.data[:500])
     return found
 
@@ -128,7 +133,7 @@ def test_an_answer_of_many_pieces_has_the_engines_own_bytes(gateway: Gateway, en
 def test_the_format_may_stand_in_the_query_and_the_answer_may_be_compressed(
     gateway: Gateway, engine: InProcess
 ) -> None:
-    query = "SELECT * FROM every_type ORDER BY a FORMAT "
+    query = "SELECT number AS n, [toString(number), NULL] AS list FROM numbers(1000) FORMAT "
     for name in (*STREAMED, *WHOLE):
         packed = gateway.http.post(
             gateway.url,
@@ -177,7 +182,7 @@ joined = st.tuples(
 )
 
 
-@settings(with_engines, max_examples=1000)
+@settings(with_engines, max_examples=400)
 @given(text=joined.map(lambda parts: parts[0] + "".join(parts[1])))
 def test_the_scanner_sees_a_second_statement_where_the_engine_does(engine: InProcess, text: str) -> None:
     statements = engine.statements(text.encode())
