@@ -11,6 +11,9 @@ export DAGSTER_HOME ?= $(CURDIR)
 LABELS ?=
 CONTRIBUTORS ?=
 JUDGMENTS ?=
+# Each test process has engines of its own, about 1.5 GB together; a module's tests share a world, and so a process.
+WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 PORT ?= 3000
 # Which engines play search and S3: opensearch or elasticsearch; versitygw, moto or auto.
 export SEARCH ?=
@@ -54,11 +57,11 @@ demo: setup ## Run the main job end to end on five real engines (LABELS=FILE for
 	@$(BIN)/python -m sandbox.demo $(call load_options)
 
 test: setup ## Run every test but the costliest (SEARCH=, S3= choose the engines)
-	@$(BIN)/python -m pytest -m "not full"
+	@$(PYTEST) -m "not full"
 
 test-full: setup ## Run every test, and those that an engine can fail once more on the other engines
-	@$(BIN)/python -m pytest
-	@SEARCH=elasticsearch S3=moto $(BIN)/python -m pytest -m "not full" $(ON_OTHER_ENGINES)
+	@$(PYTEST)
+	@SEARCH=elasticsearch S3=moto $(PYTEST) -m "not full" $(ON_OTHER_ENGINES)
 
 lint: setup ## Check style, types, import directions, SQL and the Dagster definitions
 	@$(BIN)/pre-commit run --all-files
