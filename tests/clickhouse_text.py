@@ -7,8 +7,6 @@ Add here: a way in which SQL hides a character. Keep out: assertions.
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from hypothesis import strategies as st
 
 from sandbox.clickhouse.sql import identifier, quoted
@@ -116,9 +114,3 @@ def rows(draw: st.DrawFn) -> str:
     values = st.one_of(string_literals, st.sampled_from(["1", "-2.5", "NULL", "concat('a', ';')"]))
     listed = draw(st.lists(st.lists(values, min_size=1, max_size=3), min_size=1, max_size=3))
     return ",\n".join(f"({', '.join(row)})" for row in listed)
-
-
-def cut(data: bytes, at: list[int]) -> list[bytes]:
-    """`data` in pieces, cut at these positions."""
-    edges = [0, *sorted(min(each, len(data)) for each in at), len(data)]
-    return [data[start:end] for start, end in pairwise(edges)]

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import clickhouse_connect
 import httpx
+import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -106,6 +107,55 @@ def test_clickhouse_connect_binds_parameters_and_sends_tables_along(gateway: Gat
         rows = ExternalData(file_name="wanted.csv", data=b"2\n3\n", fmt="CSV", structure="id Int32")
         joined = client.query(f"SELECT id FROM {people} WHERE id IN wanted", external_data=rows)
         assert joined.result_rows == [(2,)]
+
+
+def test_settings_of_clickhouse_connect_hold_for_a_query_or_for_the_client(gateway: Gateway) -> None:
+    question = "SELECT toUInt64(getSetting('max_block_size'))"
+    with gateway.client(settings={"max_block_size": 1234}) as client, gateway.client() as other:
+        assert client.command(question) == 1234
+        assert client.command(question, settings={"max_block_size": 77}) == 77
+        assert client.command(question) == 1234
+        assert other.command(question) not in {77, 1234}
+        client.set_client_setting("max_block_size", 99)
+        assert client.command(question) == 99
+        client.command("SET max_block_size = 55")
+        assert client.command("SELECT getSetting('max_result_rows')", settings={"max_result_rows": 5}) == 5
+        with pytest.raises(ClickHouseError, match="no_such_setting"):
+            client.query("SELECT 1", settings={"no_such_setting": 1})
+        with pytest.raises(ClickHouseError, match="396"):
+            client.query("SELECT number FROM numbers(10)", settings={"max_result_rows": 5})
+        assert client.command("SELECT 1") == 1
+
+
+def test_a_client_of_clickhouse_connect_has_a_session_of_its_own(gateway: Gateway) -> None:
+    with (
+        gateway.client() as client,
+        gateway.client() as other,
+        gateway.client(autogenerate_session_id=False) as none,
+    ):
+        client.command("CREATE TEMPORARY TABLE mine (id Int32, name String)")
+        client.insert("mine", [(1, "x"), (2, "y")], column_names=["id", "name"])
+        assert client.query("SELECT * FROM mine ORDER BY id").result_rows == [(1, "x"), (2, "y")]
+        for stranger in (other, none):
+            with pytest.raises(ClickHouseError, match="60"):
+                stranger.query("SELECT * FROM mine")
+
+
+def test_an_error_leaves_clickhouse_connect_as_it_was(gateway: Gateway, people: str) -> None:
+    with gateway.client() as client:
+        wrong = {
+            "60": lambda: client.query("SELECT * FROM no_such_table"),
+            "62": lambda: client.command("SELEKT 1"),
+            "395": lambda: client.query_arrow("SELECT throwIf(number = 70000) FROM numbers(100000)"),
+            "code: (27|6), ": lambda: client.raw_insert(people, insert_block=b"1,a\nx,b\n", fmt="CSV"),
+            "code: 6, ": lambda: client.insert_arrow(
+                people, pa.table({"id": ["not a number"], "email": ["x"]})
+            ),
+        }
+        for code, work in wrong.items():
+            with pytest.raises(ClickHouseError, match=code):
+                work()
+            assert client.query(f"SELECT id FROM {people} ORDER BY id").result_rows == [(1,), (2,)]
 
 
 def test_a_wrong_password_stops_clickhouse_connect(gateway: Gateway) -> None:

@@ -55,13 +55,17 @@ QUERIES = [
     "SELECT * FROM every_type",
     "SELECT number % 3 AS k, count() AS c, groupArray(number) AS a FROM numbers(10) GROUP BY k WITH TOTALS ORDER BY k",
     "SELECT number AS n FROM numbers(5) SETTINGS extremes = 1",
-    "WITH 2 AS two SELECT two AS `odd name;`, [two, NULL] AS `é` UNION ALL SELECT 3, []",
+    "WITH 2 AS two SELECT two AS `odd name;`, [two, NULL] AS `é`, 1 AS a, 2 AS a",
+    "SELECT throwIf(number = 3) AS x FROM numbers(5)",
+]
+OTHER_QUERIES = [
     "(SELECT 1 AS a)",
-    "SELECT 1 AS a, 2 AS a",
+    "FROM numbers(3) SELECT number",
+    "SELECT * FROM (SELECT 3 AS n UNION ALL SELECT 1) ORDER BY n",
     "DESCRIBE TABLE every_type",
     "SHOW CREATE TABLE every_type",
     "EXPLAIN AST SELECT 1",
-    "SELECT throwIf(number = 3) AS x FROM numbers(5)",
+    "EXISTS TABLE every_type",
 ]
 STREAMED = ["CSV", "TSV", "TabSeparated", "TabSeparatedRaw", "TSVRaw", "Native", "RowBinary"]
 WHOLE = [
@@ -123,6 +127,13 @@ def test_every_output_format_has_the_engines_own_bytes(
     assert differences(gateway, engine, query, formats) == {}
 
 
+@pytest.mark.parametrize("query", OTHER_QUERIES)
+def test_statements_of_every_kind_have_the_engines_own_bytes(
+    gateway: Gateway, engine: InProcess, query: str
+) -> None:
+    assert differences(gateway, engine, query, [*STREAMED, *WHOLE]) == {}
+
+
 def test_an_answer_of_many_pieces_has_the_engines_own_bytes(gateway: Gateway, engine: InProcess) -> None:
     query = "SELECT number AS n, concat('user', toString(number), '@example.com') AS e FROM numbers(120000)"
     assert differences(gateway, engine, query, [*STREAMED, *WHOLE]) == {}
@@ -177,17 +188,27 @@ def test_an_error_has_the_engines_own_words(gateway: Gateway, engine: InProcess,
 # --- opinions of a text -------------------------------------------------------------------------------
 
 with_engines = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-joined = st.tuples(
-    selects(), st.lists(st.one_of(st.sampled_from([*TRICKY, ";", ", 1"]), quoted_pieces), max_size=6)
-)
+endings = st.lists(st.one_of(st.sampled_from([*TRICKY, ";", ", 1"]), quoted_pieces), max_size=6).map("".join)
+joined = st.tuples(selects(), endings).map("".join)
 
 
-@settings(with_engines, max_examples=400)
-@given(text=joined.map(lambda parts: parts[0] + "".join(parts[1])))
-def test_the_scanner_sees_a_second_statement_where_the_engine_does(engine: InProcess, text: str) -> None:
+def check_opinions(engine: InProcess, text: str) -> None:
     statements = engine.statements(text.encode())
     if statements:
         assert examine(text.encode()).followed_by_another == (statements > 1)
+
+
+@with_engines
+@given(text=joined)
+def test_the_scanner_sees_a_second_statement_where_the_engine_does(engine: InProcess, text: str) -> None:
+    check_opinions(engine, text)
+
+
+@pytest.mark.full
+@settings(with_engines, max_examples=5000)
+@given(text=joined)
+def test_the_scanner_sees_what_the_engine_sees_in_thousands_of_texts(engine: InProcess, text: str) -> None:
+    check_opinions(engine, text)
 
 
 @with_engines

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from sandbox.clickhouse.compression import PIECE
 from sandbox.clickhouse.sql import examine, inline_insert, scan
 from sandbox.clickhouse.values import look_through
-from tests.clickhouse_text import blanks, cut, gaps, identifiers, rows, selects, tricky_text
+from tests.clickhouse_bytes import cut
+from tests.clickhouse_text import blanks, gaps, identifiers, rows, selects, tricky_text
 
 hostile = st.one_of(st.binary(max_size=60), tricky_text.map(str.encode))
 cuts = st.lists(st.integers(0, 80), max_size=6)
