@@ -24,10 +24,10 @@ ON_OTHER_ENGINES := \
 	$(addprefix tests/integration/test_,check.py delete.py demo.py raw_look.py request.py) tests/faults/test_store_down.py
 load_options = $(if $(LABELS),--labels "$(LABELS)",$(if $(CONTRIBUTORS),--contributors $(CONTRIBUTORS),$(1)))
 
-.PHONY: help setup demo test test-full lint format up down status ui lock
+.PHONY: help setup demo test test-engines test-full lint format up down status ui lock
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 # uv is one of the locked packages: pip installs it, with its hash checked, and it installs the rest.
 # What an interrupted run has left is not trusted: an environment without pip is made anew, uv is installed over itself,
@@ -59,9 +59,12 @@ demo: setup ## Run the main job end to end on five real engines (LABELS=FILE for
 test: setup ## Run every test but the costliest (SEARCH=, S3= choose the engines)
 	@$(PYTEST) -m "not full"
 
-test-full: setup ## Run every test, and those that an engine can fail once more on the other engines
-	@$(PYTEST)
+test-engines: setup ## Run the flow, and what touches search or S3, on Elasticsearch and moto
 	@SEARCH=elasticsearch S3=moto $(PYTEST) -m "not full" $(ON_OTHER_ENGINES)
+
+test-full: setup ## Run every test, the costliest too, and then test-engines
+	@$(PYTEST)
+	@$(MAKE) --no-print-directory test-engines
 
 lint: setup ## Check style, types, import directions, SQL and the Dagster definitions
 	@$(BIN)/pre-commit run --all-files
