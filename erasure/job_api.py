@@ -95,7 +95,7 @@ class JobApi:
         """Raises BadInput for a URL that is none of a job; nothing has been sent then."""
         import httpx
 
-        self._url = _parse(job_url)
+        self._url = parse_job_url(job_url)
         self._timeout = httpx.Timeout(timeout_seconds)
         self._pause = pause
         self._client = client or httpx.Client()
@@ -193,7 +193,8 @@ class JobApi:
         return answer, answer.outcome is not Outcome.RATE_LIMITED
 
 
-def _parse(job_url: SecretStr | str) -> "httpx.URL":
+def parse_job_url(job_url: SecretStr | str) -> "httpx.URL":
+    """The URL of one job with its secret. Raises BadInput for anything else, and repeats none of it."""
     import httpx
 
     text = job_url.get_secret_value() if isinstance(job_url, SecretStr) else job_url

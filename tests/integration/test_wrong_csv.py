@@ -188,9 +188,36 @@ def case_of(flow: Flow, file: File) -> Case:
     return Case(name=file.name, arguments=arguments, says=file.says, code=file.code, config=config)
 
 
+def no_files(flow: Flow) -> list[Case]:
+    """What is named by --csv and is no file at all, or cannot become one."""
+    pipe = flow.root / "pipe.csv"
+    os.mkfifo(pipe)
+    to_read = (
+        (flow.root / "absent.csv", "absent.csv cannot be read (FileNotFoundError)"),
+        (flow.root, "is a directory; save the CSV"),
+        ("", "is a directory; save the CSV"),
+        (pipe, "is no plain file; save the CSV"),
+        ("~no-such-user/c.csv", "begins with a home that does not exist"),
+    )
+    to_write = (
+        (flow.config, "exists already; name another file by --csv"),
+        (flow.config / "c.csv", "c.csv cannot be written"),
+    )
+    return [
+        *(
+            Case(name=f"read {path}", arguments=("delete", "--csv", path), says=(says,))
+            for path, says in to_read
+        ),
+        *(
+            Case(name=f"write {path}", arguments=("fetch", "--csv", path, "--execute"), says=(says,))
+            for path, says in to_write
+        ),
+    ]
+
+
 @pytest.fixture(scope="module")
 def trial(flow: Flow) -> Trial:
-    return tried(flow, [case_of(flow, file) for file in WRONG])
+    return tried(flow, [*(case_of(flow, file) for file in WRONG), *no_files(flow)])
 
 
 @pytest.mark.parametrize("file", WRONG, ids=lambda file: file.name)
@@ -200,6 +227,11 @@ def test_a_csv_that_is_wrong_is_refused_by_line(trial: Trial, file: File) -> Non
     assert len(trial.answers[case.name].result["problems"]) <= 25
 
 
+def test_what_is_no_file_is_refused(trial: Trial) -> None:
+    for case in trial.cases[len(WRONG) :]:
+        trial.require_told(case)
+
+
 def test_no_wrong_csv_changes_anything_or_leaves_a_needle(trial: Trial) -> None:
     trial.require_nothing_changed()
     assert needles(trial.flow) == 0
@@ -207,39 +239,6 @@ def test_no_wrong_csv_changes_anything_or_leaves_a_needle(trial: Trial) -> None:
 
 def test_nobody_in_a_wrong_csv_is_named_in_any_output_or_log(trial: Trial) -> None:
     trial.require_nobody_named(["cmd|", "nobody,", "person77@", "a b@c.de"])
-
-
-def test_what_is_no_file_is_refused(flow: Flow) -> None:
-    os.mkfifo(flow.root / "pipe.csv")
-    cases = [
-        Case(
-            name="absent",
-            arguments=("delete", "--csv", flow.root / "absent.csv"),
-            says=("absent.csv cannot be read",),
-        ),
-        Case(name="folder", arguments=("delete", "--csv", flow.root), says=("is a directory; save the CSV",)),
-        Case(name="nothing", arguments=("delete", "--csv", ""), says=("is a directory; save the CSV",)),
-        Case(name="pipe", arguments=("delete", "--csv", flow.root / "pipe.csv"), says=("is no plain file",)),
-        Case(
-            name="no home",
-            arguments=("delete", "--csv", "~no-such-user/c.csv"),
-            says=("a home that does not",),
-        ),
-        Case(
-            name="a folder to be written to",
-            arguments=("fetch", "--csv", flow.root, "--execute"),
-            says=("exists already; name another file by --csv",),
-        ),
-        Case(
-            name="a file as a folder",
-            arguments=("fetch", "--csv", flow.config / "c.csv", "--execute"),
-            says=("c.csv cannot be written",),
-        ),
-    ]
-    trial = tried(flow, cases)
-    for case in cases:
-        trial.require_told(case)
-    trial.require_nothing_changed()
 
 
 ODD = (
@@ -269,7 +268,11 @@ ODD = (
 )
 
 
-@pytest.mark.parametrize("file", ODD, ids=lambda file: file.name)
+@pytest.mark.parametrize(
+    "file",
+    [ODD[0], *(pytest.param(file, marks=pytest.mark.full) for file in ODD[1:])],
+    ids=lambda file: file.name,
+)
 def test_a_csv_that_is_merely_odd_is_planned_as_it_is_meant(flow: Flow, file: File) -> None:
     before = look(flow.config)
     answer = case_of(flow, file).run(flow)
