@@ -220,9 +220,14 @@ def test_a_directory_of_another_account_is_named(sandbox_root: Path) -> None:
 
 
 def test_an_interrupt_at_any_moment_leaves_only_what_down_stops(sandbox_root: Path) -> None:
-    command = [sys.executable, "-m", "sandbox", "up", "--root", str(sandbox_root)]
+    # A run in the background of a shell has interrupts ignored, and so would what it starts.
+    heeding = ["env", "--default-signal=INT"]
     up = subprocess.Popen(
-        command, cwd=REPOSITORY_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*heeding, sys.executable, "-m", "sandbox", "up", "--root", str(sandbox_root)],
+        cwd=REPOSITORY_ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert up.stdout is not None
     first = up.stdout.readline()
