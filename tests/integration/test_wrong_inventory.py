@@ -8,6 +8,7 @@ Keep out: sentences one by one (`tests/unit/test_inventory.py`, `tests/unit/test
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -228,6 +229,8 @@ def spoil(file: Path, fault: Fault) -> None:
 @contextmanager
 def on_project(project: Path) -> Iterator[None]:
     """The product with this dbt project for its own, parsed into a place of its own."""
+    # A process builds its assets once: from the product's own project, or later tests would run those of a copy.
+    importlib.import_module("dagster_defs.definitions")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dbt_runner, "PROJECT_DIR", project)
         patch.setattr(dbt_runner, "CACHE_DIR", project.parent / "parsed")
@@ -316,11 +319,10 @@ def spoil_models(project: Path) -> None:
     (masked / "clickhouse" / "mask__kepler_clickhouse__app_events.sql").write_text("select 1\n")
 
 
-def spoil_names(project: Path) -> None:
-    file = inventory(project, "kepler", "postgres")
+def spoil_column(project: Path) -> None:
     fax = EMAIL.replace("email", "fax")
-    spoil(file, Fault(store="postgres", old=EMAIL, new=f"{EMAIL}\n          {fax}", says=""))
-    spoil(file, Fault(store="postgres", old="- name: units", new="- name: moons", says=""))
+    fault = Fault(store="postgres", old=EMAIL, new=f"{EMAIL}\n          {fax}", says="")
+    spoil(inventory(project, "kepler", "postgres"), fault)
 
 
 def test_a_mask_model_that_is_missing_stale_or_another_is_named_until_it_is_written(
@@ -336,7 +338,9 @@ def test_a_mask_model_that_is_missing_stale_or_another_is_named_until_it_is_writ
 
 
 def test_a_table_or_column_that_only_the_inventory_knows_is_named(flow: Flow, project: Path) -> None:
-    spoil_names(project)
+    spoil_column(project)
+    fault = Fault(store="postgres", old="- name: units", new="- name: moons", says="")
+    spoil(inventory(project, "kepler", "postgres"), fault)
     answer = flow.command("check")
     assert answer.code == 1, answer.said
     assert all(text in answer.result["problems"] for text in STORES_SAID)
@@ -345,8 +349,8 @@ def test_a_table_or_column_that_only_the_inventory_knows_is_named(flow: Flow, pr
 @pytest.mark.full
 @pytest.mark.parametrize(
     ("spoilt", "says", "code"),
-    [(spoil_models, MODELS_SAID, 2), (spoil_names, STORES_SAID, 3)],
-    ids=["models", "names"],
+    [(spoil_models, MODELS_SAID, 2), (spoil_column, STORES_SAID[:1], 3)],
+    ids=["models", "column"],
 )
 def test_nothing_is_planned_on_such_a_project(
     flow: Flow, project: Path, spoilt: Callable[[Path], None], says: tuple[str, ...], code: int
