@@ -193,8 +193,8 @@ class Sandbox:
             ) from None
 
     def _engines(self, state: State) -> list[Engine]:
-        """The engines that have been chosen; none before the first start."""
-        if not state.kinds:
+        """The engines that have been chosen; none before the first start, or where that ended before its ports."""
+        if not state.kinds or not state.ports:
             return []
         config = state.config(self.paths)
         return [engine_class(role, state.kinds[role])(config) for role in self._roles if role in state.kinds]

@@ -114,6 +114,15 @@ def test_down_without_a_sandbox_does_nothing(sandbox_root: Path) -> None:
         _ = absent.config
 
 
+def test_down_after_a_start_that_ended_before_it_had_chosen_its_ports_does_nothing(
+    sandbox_root: Path,
+) -> None:
+    early = Sandbox(sandbox_root)
+    State(kinds={"postgres": "postgres", "s3": "moto"}).write(early.paths.state)
+    assert early.down() == []
+    assert set(states(early).values()) == {"stopped"}
+
+
 def test_a_process_that_got_a_dead_engines_number_is_left_alone(sandbox_root: Path) -> None:
     small = Sandbox(sandbox_root, engines=["redis"])
     bystander = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
