@@ -58,7 +58,8 @@ def _dagster_s3_client(settings: S3Settings) -> Any:
     # It takes no timeouts: a server may be silent for botocore's own minute, and must have answered before that for
     # its health.
     return S3Resource(
-        max_attempts=TRIES,
+        # botocore, to which it hands this on, counts the tries that follow the first one.
+        max_attempts=TRIES - 1,
         region_name=settings.region,
         endpoint_url=settings.endpoint_url,
         aws_access_key_id=settings.aws_access_key_id,

@@ -33,6 +33,7 @@ from tests.faults.detours import (
     plans_in_force,
     section_of,
 )
+from tests.faults.doorman import PASSWORD
 from tests.faults.wrong_stores import FAULTS, ROWS, WRONG, Ground, Row, rows_of
 from tests.flow_fixtures import Answer, Flow
 from tests.integration.outcome import require_unchanged
@@ -225,6 +226,14 @@ def test_check_says_what_is_there_and_where_nothing_is(
     assert set(other.result["counts"]["redis"].values()) == {0}
 
 
+def test_a_variable_that_overrides_the_file_is_named_beside_it(flow: Flow) -> None:
+    answer = flow.command("check", CLICKHOUSE_PASSWORD=WRONG)
+    assert answer.code == 1
+    (problem,) = answer.result["problems"]
+    assert problem.endswith(f"([clickhouse] of {flow.config} and CLICKHOUSE_PASSWORD of the environment)")
+    assert leaked(flow, answer, WRONG) == []
+
+
 def run(flow: Flow, ground: Ground, rows: list[Row], *arguments: str | Path) -> tuple[Answer, Path]:
     """The command with all these rows set up; and the configuration that it had."""
     changes: Changes = {}
@@ -253,7 +262,7 @@ def require_nothing_done(flow: Flow, ground: Ground, answer: Answer, before: Sna
     assert needles(flow) == 0
     assert needles_carried_over(after) == []
     assert ground.schemas_elsewhere() <= {"public"}
-    assert leaked(flow, answer, WRONG, STRANGERS_SECRET) == []
+    assert leaked(flow, answer, WRONG, STRANGERS_SECRET, PASSWORD) == []
 
 
 def _serves(server: VersityGw) -> bool:
