@@ -139,7 +139,9 @@ def test_a_mask_that_fails_in_the_engine_is_not_done_and_leaves_no_targets_behin
         None,
     )
     assert number(world, "select count() from system.tables where database = 'erasure'") == 0
-    # What has failed stays in the engine's queue: the next attempt is told so.
+    # What has failed stays in the engine's queue, which learns the reason a moment later: the next attempt is told so.
+    stuck = "select count() from system.mutations where table = 'app_events' and latest_fail_reason != ''"
+    eventually(lambda: number(world, stuck) == 1)
     with pytest.raises(StoreRefused, match="KILL MUTATION"):
         world.mask(world.clickhouse(lease))
 
