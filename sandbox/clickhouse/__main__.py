@@ -74,9 +74,9 @@ def _serve(server: GatewayServer) -> None:
         signal.signal(number, lambda *_: stop.set())
     accepting = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     accepting.start()
-    stop.wait()
-    server.shutdown()
-    server.server_close()
+    # Looked at now and then: a signal that one of the engine's threads gets does not wake this one.
+    while not stop.wait(0.2):
+        pass
 
 
 def _close(server: GatewayServer) -> None:
@@ -84,6 +84,8 @@ def _close(server: GatewayServer) -> None:
     impatience = threading.Timer(_SECONDS_TO_CLOSE, os._exit, args=(0,))
     impatience.daemon = True
     impatience.start()
+    server.shutdown()
+    server.server_close()
     server.watch.close()
     server.sessions.close()
     server.engine.close()
