@@ -187,21 +187,32 @@ class DbtProject:
 
     def mask(self, store: str, batch_id: str, fence: int) -> Mapping[str, int]:
         """Runs the mask models of a store; object -> rows changed. Raises LeaseLost or StoreRefused."""
-        result = self._call("run", store, self._masks(store), {"batch_id": batch_id, "fence": fence})
+        variables = {"batch_id": batch_id, "fence": fence, **self._limits()}
+        result = self._call("run", store, self._masks(store), variables)
         failed = [
             (item.node.name, str(item.message or "")) for item in result if str(item.status) != "success"
         ]
         for model, message in failed:
             if _LEASE_LOST in message or "is no longer held by this run" in message:
                 raise LeaseLost(f"Batch {batch_id}: another run has taken over; this step has stopped.")
+            what, remedy = _refusal(message)
             raise StoreRefused(
                 store=store,
                 object_name=_object_of(model),
-                what=f"its mask failed ({_kind_of(message)})",
-                remedy=f"see the model {model} and the rules of its table in the inventory; then resume",
+                what=what or f"its mask failed ({_kind_of(message)})",
+                remedy=remedy
+                or f"see the model {model} and the rules of its table in the inventory; then resume",
             )
         return {
             _object_of(item.node.name): int(item.adapter_response.get("rows_affected", 0)) for item in result
+        }
+
+    def _limits(self) -> Mapping[str, int]:
+        database = self._settings.database
+        return {
+            "chunk_rows": self._settings.erasure.chunk_rows,
+            "lock_timeout_seconds": database.lock_timeout_seconds,
+            "statement_timeout_seconds": database.statement_timeout_seconds,
         }
 
     def _masks(self, store: str) -> str:
@@ -252,6 +263,27 @@ def _point_at(manifest: "Manifest", database: str) -> None:
 
 def _object_of(model: str) -> str:
     return model.rpartition("__")[2]
+
+
+# A part of what PostgreSQL says of a mask that it refused -> what is told of it, and what to do.
+_REFUSALS = {
+    "untouched columns of": (
+        "columns that masking must not touch were changed in its rows, so nothing was kept",
+        "see its triggers; a column that a trigger sets is declared `volatile: true` in the inventory; then resume",
+    ),
+    "due to lock timeout": (
+        "somebody held a lock on it for longer than [database] lock_timeout_seconds",
+        "see pg_locks, or raise lock_timeout_seconds; then resume",
+    ),
+    "due to statement timeout": (
+        "its mask took longer than [database] statement_timeout_seconds",
+        "raise it, or set [erasure] chunk_rows; then resume",
+    ),
+}
+
+
+def _refusal(message: str) -> tuple[str, str]:
+    return next((said for part, said in _REFUSALS.items() if part in message), ("", ""))
 
 
 def _kind_of(message: str) -> str:

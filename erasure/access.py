@@ -42,15 +42,16 @@ def revoke_status(
             ).fetchone()
             # Locked before eligibility is read, so that nobody changes a status in between.
             connection.execute(
-                sql.SQL("select 1 from {table} where {id} in " + mine + " for update").format(**names), values
+                sql.SQL("select 1 from {table} where {id}::text in " + mine + " for update").format(**names),
+                values,
             )
             if row and row["first"]:
                 _require_unchanged(differences(connection, batch_id=batch_id, queries=queries))
             connection.execute(
                 sql.SQL(
                     "insert into erasure.targets (batch_id, contributor_id, kind, value)"
-                    " select %(batch)s, {id}, 'former_status', {status} from {table}"
-                    " where {id} in "
+                    " select %(batch)s, {id}::text, 'former_status', {status} from {table}"
+                    " where {id}::text in "
                     + mine
                     + " and {status} is distinct from %(revoked)s and {status} is not null"
                 ).format(**names),
@@ -59,7 +60,7 @@ def revoke_status(
             changed = connection.execute(
                 sql.SQL(
                     "update {table} set {status} = %(revoked)s"
-                    " where {id} in " + mine + " and {status} is distinct from %(revoked)s"
+                    " where {id}::text in " + mine + " and {status} is distinct from %(revoked)s"
                 ).format(**names),
                 values,
             )
@@ -81,7 +82,7 @@ def control_of(settings: Settings, *, batch_id: str, contributors: InventoryObje
     if access is None:
         raise ValueError("the table of the contributors declares access")
     query = sql.SQL(
-        "select {id}::text as contributor_id from {table} where {status} = %(active)s and {id} not in"
+        "select {id}::text as contributor_id from {table} where {status} = %(active)s and {id}::text not in"
         " (select contributor_id from erasure.targets where batch_id = %(batch)s)"
         " order by md5({id}::text || %(batch)s) limit 1"
     ).format(

@@ -13,6 +13,7 @@ from functools import cached_property
 from erasure.rules import Rule
 
 SQL_STORES = frozenset({"postgres", "clickhouse"})
+ID_FORMS = ("uuid", "integer", "text")
 ALL_STORES = ("postgres", "clickhouse", "elasticsearch", "s3", "redis")
 
 
@@ -47,13 +48,23 @@ class Access:
 class Field:
     """A column, or a path in a document such as `judgments[].workerEmail`, and its rule.
 
-    `owner` is the path of the contributor id that the field belongs to (documents only).
+    `owner` is the path of the contributor id that the field belongs to (documents only). Of a column, `path` leads to
+    a value within its JSON, and `elements` says that the rule is for each element of its array. `volatile` is a column
+    that the database itself changes with each update, by a trigger, and that masking may therefore touch.
     """
 
     name: str
     rule: Rule
     reason: str | None = None
     owner: str | None = None
+    path: tuple[str, ...] = ()
+    elements: bool = False
+    volatile: bool = False
+
+    @property
+    def label(self) -> str:
+        """Names the field within its object: the column, and where there is a path, the path behind it."""
+        return ".".join((self.name, *self.path))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +72,7 @@ class InventoryObject:
     """What a rule applies to within a store: a table, an index pattern, a key pattern.
 
     `location` is the table's name, the index pattern or the key template; `rule` is `delete` where whole records go.
+    `id_form` is of the table of the contributors: what their ids look like, one of `ID_FORMS`.
     """
 
     store: str
@@ -73,6 +85,7 @@ class InventoryObject:
     fields: tuple[Field, ...] = ()
     rule: Rule | None = None
     access: Access | None = None
+    id_form: str = "uuid"
     index: str | None = None
     members: str | None = None
     ends_access: bool = False
@@ -82,6 +95,11 @@ class InventoryObject:
     def ruled_fields(self) -> tuple[Field, ...]:
         """The fields that masking may change."""
         return tuple(field for field in self.fields if field.rule is not Rule.KEEP)
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether masking has something to do here: a field to change, or records to delete."""
+        return self.rule is Rule.DELETE or bool(self.ruled_fields)
 
     @property
     def known_fields(self) -> frozenset[str]:

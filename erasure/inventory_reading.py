@@ -8,19 +8,29 @@ Keep out: what well-formed objects must still fulfil (`inventory_checks.py`), I/
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from erasure.errors import BadInput
-from erasure.inventory import ALL_STORES, Access, Field, Inventory, InventoryObject, Subject, Via
+from erasure.inventory import (
+    ALL_STORES,
+    ID_FORMS,
+    SQL_STORES,
+    Access,
+    Field,
+    Inventory,
+    InventoryObject,
+    Subject,
+    Via,
+)
 from erasure.inventory_checks import problems_among, problems_of
 from erasure.rules import CAPABILITIES, Rule
 
 _SLUG = re.compile(r"[A-Za-z0-9_]+")
 _OBJECT_KEYS: Mapping[str, frozenset[str]] = {
-    "postgres": frozenset({"subject", "primary_key", "access", "waived"}),
-    "clickhouse": frozenset({"subject", "primary_key", "waived"}),
+    "postgres": frozenset({"subject", "primary_key", "access", "id_form", "rule", "waived"}),
+    "clickhouse": frozenset({"subject", "primary_key", "rule", "waived"}),
     "elasticsearch": frozenset({"index", "waived"}),
     "s3": frozenset({"key", "rule"}),
     "redis": frozenset({"key", "rule", "subject", "index", "members", "ends_access"}),
@@ -36,6 +46,7 @@ _EXPECTED: Mapping[str, str] = {
     "bool_type": "expected true or false",
     "model_type": "expected keys and values",
     "extra_forbidden": "is not a known key",
+    "literal_error": f"expected one of {', '.join(ID_FORMS)}",
 }
 _Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
@@ -67,6 +78,7 @@ class _Object(_Declared):
     subject: _Subject = _Subject()
     primary_key: list[_Text] = []
     access: _Access | None = None
+    id_form: Literal["uuid", "integer", "text"] = "uuid"
     key: _Text | None = None
     index: _Text | None = None
     members: _Text | None = None
@@ -76,10 +88,20 @@ class _Object(_Declared):
     waived: _Text = ""
 
 
-class _Column(_Declared):
+class _Key(_Declared):
     rule: _Text
     reason: _Text | None = None
+
+
+class _Column(_Declared):
+    # Missing where there are keys, and never null: an unquoted null would not mask.
+    rule: _Text = ""
+    reason: _Text | None = None
     owner: _Text | None = None
+    elements: bool = False
+    volatile: bool = False
+    # Path within the column's JSON, with dots, and what applies to the value there.
+    keys: dict[_Text, _Key] = {}
 
 
 def read_inventory(sources: Mapping[str, Mapping[str, Any]], *, world: str) -> Inventory:
@@ -169,7 +191,7 @@ class _Reader:
             at = f"{where}.{name}"
             before = len(self.problems)
             meta = self._meta(_config_meta(column), at)
-            self._unknown(meta, frozenset(_Column.model_fields), at, "a column")
+            self._unknown(meta, _COLUMN_KEYS[store in SQL_STORES], at, "a column")
             if len(self.problems) > before:
                 continue
             try:
@@ -178,11 +200,34 @@ class _Reader:
                 for sentence in _sentences(error):
                     self._wrong(at, f"{sentence}{_ONE_OF_RULES if 'rule' in sentence else ''}")
                 continue
-            rule = self._rule(declared.rule, store, at)
-            if rule is Rule.KEEP and declared.reason is None:
-                self._wrong(at, "keep needs a reason")
+            yield from self._field(name, declared, store=store, at=at)
+
+    def _field(self, name: str, declared: _Column, *, store: str, at: str) -> Iterator[Field]:
+        if declared.rule and declared.keys:
+            self._wrong(at, "has both rule and keys; what is within it is ruled by its keys")
+            return
+        if not declared.rule and not declared.keys:
+            self._wrong(at, f"rule: is missing{_ONE_OF_RULES}")
+            return
+        parts: Mapping[str, _Column | _Key] = declared.keys or {"": declared}
+        for key, part in parts.items():
+            place = f"{at}.{key}" if key else at
+            before = len(self.problems)
+            rule = self._rule(part.rule, store, place)
+            if rule is Rule.DELETE and store in SQL_STORES:
+                self._wrong(place, "delete is for whole records and stands in the meta of the table")
+            if rule is Rule.KEEP and part.reason is None:
+                self._wrong(place, "keep needs a reason")
             if len(self.problems) == before and rule is not None:
-                yield Field(name=name, rule=rule, reason=declared.reason, owner=declared.owner)
+                yield Field(
+                    name=name,
+                    rule=rule,
+                    reason=part.reason,
+                    owner=declared.owner,
+                    path=tuple(key.split(".")) if key else (),
+                    elements=declared.elements,
+                    volatile=declared.volatile,
+                )
 
     def _rule(self, rule: str, store: str, where: str) -> Rule | None:
         if rule not in set(Rule):
@@ -203,6 +248,11 @@ class _Reader:
         self.problems.append(f"{where}: {what}")
 
 
+# What a column of a table knows, and what a field of a document does.
+_COLUMN_KEYS = {
+    True: frozenset(_Column.model_fields),
+    False: frozenset({"rule", "reason", "owner"}),
+}
 _ONE_OF_RULES = f"; expected one of {', '.join(Rule)}"
 
 
@@ -235,6 +285,7 @@ def _build(
         fields=tuple(fields),
         rule=Rule(declared.rule) if declared.rule else None,
         access=Access(**access.model_dump()) if access else None,
+        id_form=declared.id_form,
         index=declared.index if store == "redis" else None,
         members=declared.members,
         ends_access=declared.ends_access,

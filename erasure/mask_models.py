@@ -1,4 +1,4 @@
-"""Writes the short mask models of a world from its inventory: one file for each table with a ruled column.
+"""Writes the short mask models of a world from its inventory: one file for each table that masking changes.
 
 Add here: what a mask model says beyond its table.
 Keep out: the masking itself, which is `masked_rows` and the materialization `mask`.
@@ -13,12 +13,12 @@ SQL_STORES = ("postgres", "clickhouse")
 
 
 def mask_models(inventory: Inventory) -> Mapping[str, str]:
-    """Path below `models/<world>/masked/` -> the model's text, for every ruled table of PostgreSQL and ClickHouse."""
+    """Path below `models/<world>/masked/` -> the model's text, for every such table of PostgreSQL and ClickHouse."""
     return {
         f"{store}/{model_name(item)}.sql": "\n".join(_lines(item, inventory)) + "\n"
         for store in SQL_STORES
         for item in inventory.of(store)
-        if item.ruled_fields
+        if item.is_masked
     }
 
 
@@ -55,7 +55,7 @@ def _lines(item: InventoryObject, inventory: Inventory) -> Iterator[str]:
     children = [
         other
         for other in inventory.of(item.store)
-        if other.subject.via and other.subject.via.table == item.name and other.ruled_fields
+        if other.subject.via and other.subject.via.table == item.name and other.is_masked
     ]
     for child in children:
         # A child is found through its parent, so it is masked first.

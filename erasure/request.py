@@ -23,7 +23,15 @@ EMAIL_COLUMN = "email_address"
 LINES_SHOWN = 20
 # Longer than any row; a file without line ends would else be read into memory as one line.
 _LONGEST_LINE = 1_000_000
-_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+# Form of ids (`id_form` of the inventory) -> how one looks, and what is said where one does not.
+_IDS = {
+    "uuid": (
+        re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"),
+        "not a uuid such as 00000000-0000-0000-0000-000000000000",
+    ),
+    "integer": (re.compile(r"0|-?[1-9][0-9]{0,18}"), "not a whole number such as 4711"),
+    "text": (re.compile(r"[^\x00-\x1f]{1,200}"), "longer than any id, or holds signs that no id has"),
+}
 _EMAIL = re.compile(r"\S+@[^\s@]+")
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 # How a cell begins that a spreadsheet takes for a formula, the full-width signs of some of them included.
@@ -82,13 +90,14 @@ class WrongRequest(BadInput):
         self.right = right
 
 
-def read_request(path: Path) -> Request:
-    """Reads and validates a CSV with at least the columns `contributor_id` and `email_address`.
+def read_request(path: Path, *, id_form: str = "uuid") -> Request:
+    """Reads and validates a CSV with at least the columns `contributor_id` and `email_address`; the ids are of the form
+    that the inventory declares at the table of the contributors.
 
     Raises WrongRequest that lists the offending lines by number, and BadInput where the file is no such CSV at all;
     no value is repeated.
     """
-    reading = _Reading(path)
+    reading = _Reading(path, id_form)
     try:
         kind = path.stat().st_mode
         if not stat.S_ISREG(kind):
@@ -129,8 +138,10 @@ class _Hashed(io.RawIOBase):
 class _Reading:
     """A CSV on its way through: the rows that are right so far, the lines that are wrong, and what was seen before."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, id_form: str) -> None:
         self._path = path
+        self._id_form = id_form
+        self._id, self._no_id = _IDS[id_form]
         self.rows: list[RequestedContributor] = []
         self.number = 0
         self.first: list[tuple[int, str]] = []
@@ -186,15 +197,16 @@ class _Reading:
         return header.index(ID_COLUMN), header.index(EMAIL_COLUMN)
 
     def _row(self, line: int, contributor_id: str, email: str, cells: list[str]) -> None:
-        if not _UUID.fullmatch(contributor_id):
+        if not self._id.fullmatch(contributor_id):
             if any(cell.strip() for cell in cells):
-                example = "00000000-0000-0000-0000-000000000000"
-                self._wrong(line, f"{ID_COLUMN} is not a uuid such as {example}")
+                self._wrong(line, f"{ID_COLUMN} is {self._no_id}")
             return
         if not _EMAIL.fullmatch(email):
             self._wrong(line, f"{EMAIL_COLUMN} is not an email address")
             return
-        contributor_id, normalised = contributor_id.lower(), normalise_email(email)
+        normalised = normalise_email(email)
+        if self._id_form == "uuid":
+            contributor_id = contributor_id.lower()
         for what, key, seen in (
             (ID_COLUMN, contributor_id, self._seen_ids),
             # One text for both where they are equal: of a million lines that is a fifth of the memory.

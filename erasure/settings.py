@@ -96,6 +96,9 @@ class DatabaseSettings(_StoreSection):
     database: str
     username: str
     password: SecretStr
+    # Of masking and purging; 0 waits for as long as it takes.
+    lock_timeout_seconds: int = Setting(default=0, ge=0)
+    statement_timeout_seconds: int = Setting(default=0, ge=0)
 
 
 class ClickHouseSettings(_StoreSection):
@@ -154,6 +157,8 @@ class ErasureSettings(_Section):
     plan_hours: float = Setting(default=24.0, gt=0, le=8_760)
     lease_seconds: float = Setting(default=60.0, gt=0, le=86_400)
     require_reviewed_plan: bool = False
+    # PostgreSQL masks about so many rows a transaction; 0 masks a table in one.
+    chunk_rows: int = Setting(default=0, ge=0)
 
 
 class Settings(_Section):

@@ -28,14 +28,29 @@ class Needle:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TargetSet:
-    """The contributors of a batch, frozen. Its repr shows no one."""
+    """The contributors of a batch, frozen. Its repr shows no one.
+
+    persons: contributor id -> person; merged accounts are one person, and who is missing is one alone.
+    salts: contributor id -> what `hash` salts with; empty once the batch has expired.
+    """
 
     batch_id: str
     contributor_ids: frozenset[str]
+    persons: Mapping[str, str] = field(default_factory=dict)
+    salts: Mapping[str, str] = field(default_factory=dict)
     needles: tuple[Needle, ...] = field(default=())
 
     def __repr__(self) -> str:
         return f"TargetSet(batch_id={self.batch_id!r}, contributors={len(self.contributor_ids)})"
+
+    @cached_property
+    def needles_of(self) -> Mapping[str, tuple[str, ...]]:
+        """Person -> the values by which free text can name that person."""
+        found: dict[str, list[str]] = {}
+        for needle in self.needles:
+            person = self.persons.get(needle.contributor_id, needle.contributor_id)
+            found.setdefault(person, []).append(needle.value)
+        return {person: tuple(sorted(set(values))) for person, values in found.items()}
 
     @cached_property
     def emails(self) -> Mapping[str, str]:

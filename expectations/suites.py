@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from expectations.readers.base import FieldReading
+from expectations.readers.base import RECORD, FieldReading
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +54,10 @@ def missing_masked(evidence: Evidence) -> Mapping[str, int]:
         together[reading.object] += reading.masked
     missing = {}
     for reading in evidence.readings:
+        if reading.field == RECORD:
+            # Records that were deleted are not there to be seen.
+            missing[reading.place] = 0
+            continue
         of_place = evidence.expected_masked.get(reading.place, 0) - reading.masked
         of_object = evidence.expected_masked.get(reading.object, 0) - together[reading.object]
         missing[reading.place] = max(0, of_place, of_object)

@@ -57,8 +57,8 @@ def deletion_targets(
             raise BadInput(
                 "No CSV is named; set `csv` in the run config of targets/deletion_targets, or use --csv."
             )
-        request = read_request(expanded(config.csv))
         inventory = inventory_with_models(settings.erasure.world)
+        request = read_request(expanded(config.csv), id_form=inventory.contributors.id_form)
         if settings.api.job_url is not None:
             parse_job_url(settings.api.job_url)
         migrate(settings.database, beside=inventory.registered("postgres"))

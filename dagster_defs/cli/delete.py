@@ -139,7 +139,10 @@ def _hash_of(settings: Settings, path: Path, *, skip_unknown: bool) -> str:
     Where it is not valid, the refusal names the lines that PostgreSQL would refuse as well.
     """
     try:
-        return read_request(path).sha256
+        from dagster_defs.dbt_runner import inventory_of
+
+        id_form = inventory_of(settings.erasure.world).contributors.id_form
+        return read_request(path, id_form=id_form).sha256
     except WrongRequest as wrong:
         from dagster_defs.wiring import dbt_of
 

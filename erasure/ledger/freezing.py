@@ -18,6 +18,13 @@ from erasure.targets import Needle, TargetSet, require_batch_id
 
 # So many times the cap on contributors is the wrong CSV, whoever may have to be left out of it.
 _FAR_BEYOND = 10
+# For the rule `hash`: 244 random bits a target, which nobody can guess and `expire` destroys with the other rows.
+_SALTS = (
+    "insert into erasure.targets (batch_id, contributor_id, person_id, kind, value)"
+    " select batch_id, contributor_id, person_id, 'salt',"
+    " replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '')"
+    " from erasure.targets where batch_id = %(batch)s and kind = 'contributor'"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +75,7 @@ def freeze(
                 f" select '{batch_id}', contributor_id, person_id, kind, value, reason"
                 f" from ({queries.deletion_targets}) as deletion_targets"
             )
+            connection.execute(_SALTS, {"batch": batch_id})
             connection.execute("analyze erasure.targets")
             _check_shared_emails(connection, queries)
             return Frozen(
@@ -99,23 +107,25 @@ def load_targets(settings: Settings, *, batch_id: str) -> TargetSet:
     """The frozen set with its needles; after `expire` the ids alone, from the permanent list."""
     with connect(settings.database) as connection:
         rows = connection.execute(
-            "select contributor_id::text, kind, value from erasure.targets"
-            " where batch_id = %s and kind in ('contributor', 'email', 'name', 'phone')",
+            "select contributor_id, coalesce(person_id, contributor_id) as person_id, kind, value"
+            " from erasure.targets where batch_id = %s and kind in ('contributor', 'salt', 'email', 'name', 'phone')",
             (batch_id,),
         ).fetchall()
         if not rows:
             rows = connection.execute(
-                "select distinct contributor_id::text, 'contributor' as kind, '' as value"
+                "select distinct contributor_id, contributor_id as person_id, 'contributor' as kind, '' as value"
                 " from erasure.erased where batch_id = %s and restored_at is null",
                 (batch_id,),
             ).fetchall()
     return TargetSet(
         batch_id=batch_id,
         contributor_ids=frozenset(row["contributor_id"] for row in rows if row["kind"] == "contributor"),
+        persons={row["contributor_id"]: row["person_id"] for row in rows if row["kind"] == "contributor"},
+        salts={row["contributor_id"]: row["value"] for row in rows if row["kind"] == "salt"},
         needles=tuple(
             Needle(contributor_id=row["contributor_id"], kind=row["kind"], value=row["value"])
             for row in rows
-            if row["kind"] != "contributor"
+            if row["kind"] not in {"contributor", "salt"}
         ),
     )
 

@@ -20,6 +20,7 @@ from erasure.settings import ClickHouseSettings
 from erasure.stores import clickhouse_failures as failures
 from erasure.stores import sql as shared
 from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress
+from erasure.stores.clickhouse_subjects import described, forget_subjects
 from erasure.targets import TargetSet
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _PURGE_SECONDS = 120.0
 _POLL_SECONDS = 0.25
 _TARGETS_DDL = """
 create table if not exists erasure.targets (
-    batch_id String, contributor_id UUID, kind LowCardinality(String), value String
+    batch_id String, contributor_id String, kind LowCardinality(String), value String
 ) engine = MergeTree order by (kind, value) partition by batch_id settings old_parts_lifetime = 1
 """
 
@@ -95,6 +96,7 @@ class ClickHouseStore(shared.SqlStore[ClickHouseSettings]):
     def forget(self, *, but: frozenset[str]) -> None:
         """Drops what a crash has left of other batches' target sets; those of `but` may be in use."""
         with self._connect() as client:
+            forget_subjects(client, but=but)
             if not client.command("exists table erasure.targets"):
                 return
             found = client.query("select distinct batch_id from erasure.targets").result_rows
@@ -168,7 +170,8 @@ def _carried_over(client: "Client", targets: TargetSet) -> Iterator[None]:
                 column_names=["batch_id", "contributor_id", "kind", "value"],
             )
         _check_carried_over(client, targets.batch_id, rows, did_not="arrive as it was sent")
-        yield
+        with described(client, targets):
+            yield
         # Whoever found the table empty just before may have dropped it just after: then nobody was found by it.
         _check_carried_over(client, targets.batch_id, rows, did_not="stay as long as it was needed")
     finally:
@@ -188,7 +191,7 @@ def _check_carried_over(
 ) -> None:
     found = client.query(
         "select lower(hex(SHA256(arrayStringConcat(arraySort(groupArray("
-        "concat(kind, '|', value, '|', toString(contributor_id)))), '\\n'))))"
+        "concat(kind, '|', value, '|', contributor_id))), '\\n'))))"
         f" from erasure.targets where batch_id = '{batch_id}'"
     ).result_rows[0][0]
     lines = sorted("|".join(row) for row in rows)
@@ -224,7 +227,7 @@ def _count(client: "Client", item: InventoryObject, select: str, batch_id: str) 
         # The same normalisation as macros/subjects/normalised_email.sql; a test holds the two together.
         conflicts = client.command(
             f"select count() from {table} where {item.subject.contributor_id} is not null"
-            f" and {item.subject.contributor_id} not in"
+            f" and toString({item.subject.contributor_id}) not in"
             f" (select contributor_id from erasure.targets where batch_id = '{batch_id}' and kind = 'contributor')"
             f" and lower(trim(both ' \\t\\n\\r\\x0b\\x0c' from {item.subject.email})) in"
             f" (select value from erasure.targets where batch_id = '{batch_id}' and kind = 'email')"

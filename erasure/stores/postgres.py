@@ -162,7 +162,8 @@ def _count(connection: Connection, item: InventoryObject, select: str, batch_id:
     if item.subject.contributor_id and item.subject.email:
         # The same normalisation as macros/subjects/normalised_email.sql; a test holds the two together.
         query = sql.SQL(
-            "select count(*) as number from {table} as record where record.{id} is not null and record.{id} not in"
+            "select count(*) as number from {table} as record"
+            " where record.{id} is not null and record.{id}::text not in"
             " (select contributor_id from erasure.targets where batch_id = %(batch)s and kind = 'contributor')"
             " and lower(btrim(record.{email}, e' \\t\\n\\r\\x0b\\x0c') collate \"C\") in"
             " (select value from erasure.targets where batch_id = %(batch)s and kind = 'email')"

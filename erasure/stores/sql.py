@@ -11,6 +11,7 @@ from typing import Generic, Protocol, TypeVar
 from erasure.counts import Count, Counts
 from erasure.errors import Incomplete, StoreRefused
 from erasure.inventory import InventoryObject
+from erasure.rules import Rule
 from erasure.stores.base import Progress
 
 Connected = TypeVar("Connected")
@@ -59,7 +60,7 @@ class SqlStore(Generic[Connected]):
         self._settings = settings
         self._world = world
         self._registered = registered
-        self._objects = tuple(item for item in objects if item.ruled_fields)
+        self._objects = tuple(item for item in objects if item.is_masked)
         self._models = models
         self._fence = fence
 
@@ -98,7 +99,9 @@ def unregistered(
             continue
         if item.waived is not None:
             continue
-        for column in sorted(catalog[table] - item.known_fields):
+        # Where records go as a whole, so do all of their columns.
+        unknown = frozenset() if item.rule is Rule.DELETE else catalog[table] - item.known_fields
+        for column in sorted(unknown):
             yield f"{store}: column {schema}.{table}.{column} is not in the inventory; give it a rule in {file}"
         for column in sorted(item.known_fields - catalog[table]):
             yield f"{store}: column {schema}.{table}.{column} of the inventory does not exist; correct {file}"

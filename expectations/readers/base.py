@@ -111,7 +111,7 @@ def ruled_places(inventory: Inventory, store: str) -> tuple[str, ...]:
     return tuple(
         place(item.name, name)
         for item in inventory.of(store)
-        for name in ([RECORD] if item.rule is Rule.DELETE else [ruled.name for ruled in item.ruled_fields])
+        for name in ([RECORD] if item.rule is Rule.DELETE else [ruled.label for ruled in item.ruled_fields])
     )
 
 
@@ -124,7 +124,7 @@ def unjudged_places(inventory: Inventory, store: str, batch: VerifiedBatch) -> t
     if batch.has_needles:
         return ()
     return tuple(
-        place(item.name, ruled.name)
+        place(item.name, ruled.label)
         for item in inventory.of(store)
         for ruled in item.ruled_fields
         if ruled.rule is Rule.SCRUB_TEXT or ruled.name == _sole_email(item)

@@ -5,16 +5,27 @@ Add here: what is particular to ClickHouse in the reading.
 Keep out: the predicates (`sql.py`), values of persons in the text of a query: ClickHouse logs that.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from erasure.errors import StoreRefused, StoreUnavailable, safe_reason
-from erasure.inventory import Inventory
+from erasure.errors import BadInput, StoreRefused, StoreUnavailable, safe_reason
+from erasure.inventory import Field, Inventory, InventoryObject
 from erasure.patience import CLICKHOUSE_SECONDS
+from erasure.rules import Rule
 from erasure.settings import Settings
-from expectations.readers.base import FieldReading, VerifiedBatch, judged_places, place
-from expectations.readers.sql import Dialect, count_statement, readings_of
+from expectations.readers.base import FieldReading, Tally, VerifiedBatch, judged_places, place
+from expectations.readers.free_text import TextJudge
+from expectations.readers.sql import (
+    Dialect,
+    closed_form,
+    count_statement,
+    readings_of,
+    record_reading,
+    record_statement,
+    table,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -28,6 +39,10 @@ def _quoted(name: str) -> str:
     return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
 
+def _no_json(column: str, path: Sequence[str], form: object = None) -> str:
+    raise BadInput(f"clickhouse has no keys within a column; the inventory has them at {column}.")
+
+
 _DIALECT = Dialect(
     ids="verified_ids",
     emails="verified_emails",
@@ -36,6 +51,10 @@ _DIALECT = Dialect(
     # `lower` knows ASCII letters only; trimming other blanks than spaces takes a pattern.
     normalised=lambda text: f"lower(replaceRegexpAll({text}, '^{_BLANKS}|{_BLANKS}$', ''))",
     matches=lambda text, pattern: f"match({text}, '{pattern}')",
+    joined=lambda array: f"arrayStringConcat({array}, char(10))",
+    every=lambda array, form: f"arrayAll(e -> ({form('e')}), {array})",
+    within=_no_json,
+    every_within=_no_json,
 )
 
 
@@ -46,13 +65,49 @@ def read_clickhouse(settings: Settings, inventory: Inventory, batch: VerifiedBat
     readings: list[FieldReading] = []
     with _client(settings) as client:
         for item in inventory.of("clickhouse"):
-            fields = [field for field in item.ruled_fields if place(item.name, field.name) in judged]
-            if fields:
-                statement = count_statement(item, fields, inventory, _DIALECT)
-                with _errors(item.name):
+            fields = [field for field in item.ruled_fields if place(item.name, field.label) in judged]
+            counted = [field for field in fields if field.rule is not Rule.SCRUB_TEXT]
+            texts = [field for field in fields if field.rule is Rule.SCRUB_TEXT]
+            with _errors(item.name):
+                if item.rule is Rule.DELETE:
+                    statement = record_statement(item, inventory, _DIALECT)
+                    found = client.query(statement, external_data=sent).result_rows[0][0]
+                    readings.append(record_reading(item, found))
+                if counted:
+                    statement = count_statement(item, counted, inventory, _DIALECT)
                     row = client.query(statement, external_data=sent).result_rows[0]
-                readings += readings_of(item, fields, row)
+                    readings += readings_of(item, counted, row)
+                if texts:
+                    readings += _judge_texts(client, item, texts, inventory, batch, sent)
     return readings
+
+
+def _judge_texts(
+    client: "Client",
+    item: InventoryObject,
+    fields: Sequence[Field],
+    inventory: Inventory,
+    batch: VerifiedBatch,
+    sent: "ExternalData",
+) -> list[FieldReading]:
+    judge, records = TextJudge(batch), 0
+    tallies = [Tally() for _ in fields]
+    subject = item.subject
+    owner, email = (
+        f"toString(r.{_quoted(column)})" if column else "null"
+        for column in (subject.contributor_id, subject.email)
+    )
+    texts = ", ".join(text_of(field, _DIALECT) for field in fields)
+    where = closed_form(item, inventory, _DIALECT)
+    statement = f"select {owner}, {email}, {texts} from {table(item, _DIALECT)} r where {where}"
+    with client.query_row_block_stream(statement, external_data=sent) as blocks:
+        for contributor_id, address, *found in (row for block in blocks for row in block):
+            records += 1
+            for tally, text in zip(tallies, found, strict=True):
+                masked = None if text is None else judge.is_masked(text, contributor_id, address)
+                tally.masked += masked is True
+                tally.survivors += masked is False
+    return [tally.reading(item, field.label, records) for tally, field in zip(tallies, fields, strict=True)]
 
 
 def _external(batch: VerifiedBatch) -> "ExternalData":

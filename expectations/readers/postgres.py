@@ -14,7 +14,17 @@ from erasure.settings import Settings
 from expectations.readers.base import FieldReading, Tally, VerifiedBatch, judged_places, place
 from expectations.readers.connections import postgres_connection, postgres_errors
 from expectations.readers.free_text import TextJudge
-from expectations.readers.sql import Dialect, closed_form, count_statement, parent_of, readings_of, table
+from expectations.readers.sql import (
+    Dialect,
+    closed_form,
+    count_statement,
+    parent_of,
+    readings_of,
+    record_reading,
+    record_statement,
+    table,
+    text_of,
+)
 
 if TYPE_CHECKING:
     import psycopg
@@ -26,6 +36,21 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def _within(column: str, path: Sequence[str]) -> str:
+    return f"(cast({column} as jsonb) #>> array[{_texts(path)}])"
+
+
+def _every_within(column: str, path: Sequence[str], form: Callable[[str], str]) -> str:
+    """A value within JSON in a form; of an array there, each element."""
+    at, text = f"(cast({column} as jsonb) #> array[{_texts(path)}])", _within(column, path)
+    elements = f"select 1 from jsonb_array_elements_text({at}) as each_of (e) where not ({form('e')})"
+    return f"case when jsonb_typeof({at}) = 'array' then not exists ({elements}) else {form(text)} end"
+
+
+def _texts(path: Sequence[str]) -> str:
+    return ", ".join("'" + step.replace("'", "''") + "'" for step in path)
+
+
 _DIALECT = Dialect(
     ids="pg_temp.verified_ids",
     emails="pg_temp.verified_emails",
@@ -34,6 +59,12 @@ _DIALECT = Dialect(
     # Under the collation C only ASCII letters have another case.
     normalised=lambda text: f"""lower(btrim({text}, E' \\t\\n\\r\\x0b\\x0c') collate "C")""",
     matches=lambda text, pattern: f"({text} ~ '{pattern}')",
+    joined=lambda array: f"array_to_string({array}, chr(10))",
+    every=lambda array, form: (
+        f"not exists (select 1 from unnest({array}) as each_of (e) where not ({form('e')}))"
+    ),
+    within=_within,
+    every_within=_every_within,
 )
 
 
@@ -46,14 +77,19 @@ def read_postgres(settings: Settings, inventory: Inventory, batch: VerifiedBatch
     with postgres_connection(settings) as connection:
         _load(connection, "verified_ids", "id", batch.contributor_ids)
         _load(connection, "verified_emails", "email", batch.emails)
+        # Of a moment the year is that of UTC.
+        connection.execute("set timezone to 'UTC'")
         connection.autocommit = False
         connection.read_only = True
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         for item in inventory.of("postgres"):
-            fields = [field for field in item.ruled_fields if place(item.name, field.name) in judged]
+            fields = [field for field in item.ruled_fields if place(item.name, field.label) in judged]
             counted = [field for field in fields if field.rule is not Rule.SCRUB_TEXT]
             texts = [field for field in fields if field.rule is Rule.SCRUB_TEXT]
             with postgres_errors(item.name):
+                if item.rule is Rule.DELETE:
+                    cursor = connection.execute(record_statement(item, inventory, _DIALECT).encode())
+                    readings.append(record_reading(item, next(iter(cursor))[0]))
                 readings += _count(connection, item, counted, inventory) if counted else []
                 readings += _judge_texts(connection, item, texts, inventory, batch) if texts else []
     return readings
@@ -96,7 +132,7 @@ def _judge_texts(
                 masked = None if text is None else judge.is_masked(text, contributor_id, email)
                 tally.masked += masked is True
                 tally.survivors += masked is False
-    return [tally.reading(item, field.name, records) for tally, field in zip(tallies, fields, strict=True)]
+    return [tally.reading(item, field.label, records) for tally, field in zip(tallies, fields, strict=True)]
 
 
 def _text_statement(item: InventoryObject, fields: Sequence[Field], inventory: Inventory) -> str:
@@ -110,7 +146,7 @@ def _text_statement(item: InventoryObject, fields: Sequence[Field], inventory: I
         chain.append((alias, parent))
     owner = _nearest(chain, lambda one: one.subject.contributor_id)
     email = _nearest(chain, lambda one: one.subject.email)
-    texts = ", ".join(_DIALECT.text(f"r.{_quoted(field.name)}") for field in fields)
+    texts = ", ".join(text_of(field, _DIALECT) for field in fields)
     where = closed_form(item, inventory, _DIALECT)
     return f"select {owner}, {email}, {texts} from {table(item, _DIALECT)} r{joins} where {where}"
 

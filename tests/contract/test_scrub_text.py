@@ -15,7 +15,7 @@ from erasure.rules import MASK, Person, Rule, apply, is_masked
 from tests.contract.sql_world import BATCH, SqlWorld, person_id, render_inline
 
 ANN, ANNS_OTHER, BO = person_id(1), person_id(2), person_id(3)
-MACRO = "{{ rule({'rule': 'scrub_text', 'name': 'body'}, 'given.body', 'given.owner') }}"
+MACRO = "{{ rule('scrub_text', 'given.body', 'given.owner', 'text') }}"
 few = settings(
     max_examples=10, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None
 )
@@ -54,7 +54,7 @@ def scrubbed(
     world: SqlWorld, macro: str, texts: Sequence[str | None], owner: str | None = ANN
 ) -> list[str | None]:
     rows = world.rows(
-        f"select {macro.replace('%', '%%')} from (select body, n, %s::uuid as owner"
+        f"select {macro.replace('%', '%%')} from (select body, n, %s::text as owner"
         " from unnest(%s::text[]) with ordinality as listed (body, n)) as given order by n",
         owner,
         list(texts),

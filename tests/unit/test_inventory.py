@@ -70,6 +70,12 @@ def meta(document: dict[str, Any], number: int = 0) -> dict[str, Any]:
     return found
 
 
+def with_keys(data: Any, found: dict[str, Any]) -> None:
+    """The first column with keys instead of its rule."""
+    column(data).pop("rule")
+    column(data).update(keys=found)
+
+
 def column(document: dict[str, Any], number: int = 0) -> dict[str, Any]:
     """What a column of the people declares."""
     found: dict[str, Any] = table(document)["columns"][number]["config"]["meta"]
@@ -137,9 +143,35 @@ PEOPLE, NOTES = "toy.yml: toy_postgres.people", "toy.yml: toy_postgres.notes"
         (lambda d: column(d).pop("rule"), f"{PEOPLE}.email: rule: is missing; expected one of constant"),
         (
             lambda d: column(d).update(ruel="constant"),
-            f"{PEOPLE}.email: unknown key ruel; a column knows owner",
+            f"{PEOPLE}.email: unknown key ruel; a column knows elements",
         ),
-        (lambda d: column(d).update(rule="delete"), "postgres cannot do the rule delete; it can do clear"),
+        (lambda d: column(d).update(rule="delete"), f"{PEOPLE}.email: delete is for whole records"),
+        (
+            lambda d: column(d).update(keys={"a": {"rule": "clear"}}),
+            f"{PEOPLE}.email: has both rule and keys",
+        ),
+        (lambda d: with_keys(d, {"a": {"rule": "nil"}}), f"{PEOPLE}.email.a: rule 'nil' is not known"),
+        (lambda d: with_keys(d, {"a": {"rule": "keep"}}), f"{PEOPLE}.email.a: keep needs a reason"),
+        (lambda d: with_keys(d, {"a": {}}), f"{PEOPLE}.email: keys.a.rule: is missing"),
+        (
+            lambda d: with_keys(d, {"a": {"rule": "clear"}, "a.b": {"rule": "clear"}}),
+            f"{PEOPLE}.email.a: another key lies within it",
+        ),
+        (
+            lambda d: column(d).update(volatile=True),
+            f"{PEOPLE}.email: volatile is for columns with the rule keep",
+        ),
+        (lambda d: column(d).update(elements="yes"), f"{PEOPLE}.email: elements: expected true or false"),
+        (
+            lambda d: meta(d).update(rule="delete"),
+            "has the rule delete, so that no column of it needs a rule",
+        ),
+        (lambda d: meta(d).update(rule="delete"), "declares access, so its records must stay"),
+        (
+            lambda d: meta(d).update(rule="constant"),
+            "rule constant is for columns; a table as a whole knows delete",
+        ),
+        (lambda d: meta(d).update(id_form="number"), "id_form: expected one of uuid, integer, text"),
         (lambda d: column(d, 1).pop("reason"), f"{PEOPLE}.status: keep needs a reason"),
         (lambda d: column(d, 1).update(reason=" "), f"{PEOPLE}.status: reason: expected a text that is not"),
         (lambda d: column(d).update(owner="id"), f"{PEOPLE}.email: owner is for documents"),
@@ -178,10 +210,10 @@ PEOPLE, NOTES = "toy.yml: toy_postgres.people", "toy.yml: toy_postgres.notes"
         ),
         (lambda d: meta(d)["access"].update(revoked="on"), "access.active and access.revoked are the same"),
         (lambda d: table(d).update(name="people:x"), "a name has letters, digits and underscores only"),
-        (lambda d: table(d)["columns"][0].update(name="e-mail"), "'e-mail' is no name of a column"),
+        (lambda d: table(d)["columns"][0].update(name="e\nmail"), "'e\\nmail' is no name of a column"),
         (
             lambda d: meta(d).update(subject={"email": "email"}),
-            "the rule unique needs a subject with a contributor_id",
+            "the table that declares access needs a subject with a contributor_id",
         ),
         (
             lambda d: meta(d, 1)["subject"]["via"].update(table="nobody"),

@@ -2,38 +2,43 @@
     select, PostgreSQL updates from it, and ClickHouse re-renders its two predicates. Calling source() here gives
     the model its lineage and tells the materialization its table. -#}
 {% macro masked_rows(source_name, table_name) -%}
-    {%- do source(source_name, table_name) -%}
+    {%- set relation = source(source_name, table_name) -%}
     {%- set spec = mask_spec(source_name, table_name) -%}
     {%- if execute -%}
-        {{ return(adapter.dispatch('masked_rows', 'contributor_deletion')(spec)) }}
+        {{ return(adapter.dispatch('masked_rows', 'contributor_deletion')(spec, spec.relation or relation)) }}
     {%- else -%}
         select 1 as not_executed
     {%- endif -%}
 {%- endmacro %}
 
-{% macro postgres__masked_rows(spec) -%}
+{#- `row_table` and `row_place` lead the update back to the row without a second search; `untouched` is a checksum of
+    the columns that masking must leave as they are. -#}
+{% macro postgres__masked_rows(spec, relation) -%}
 select
     {%- for key in spec.primary_key %}
-    record.{{ key }},
+    record.{{ quoted(key) }},
     {%- endfor %}
-    {%- for field in spec.fields %}
-    {{ rule(field, 'record.' ~ field.name, subject_id(spec, 'record')) }} as new_{{ field.name }}{{ ',' if not loop.last }}
+    {%- for column in masked_columns(spec, 'record') %}
+    {{ column.new_value }} as {{ new_name(column.name, loop.index) }},
     {%- endfor %}
-from {{ spec.relation }} as record
+    {{ untouched_checksum(spec, 'record') }} as untouched,
+    record.tableoid as row_table,
+    record.ctid as row_place
+from {{ relation }} as record
 where
     {{ is_subject(spec, 'record') }}
     and {{ not_yet_masked(spec, 'record') }}
 {%- endmacro %}
 
-{% macro clickhouse__masked_rows(spec) -%}
+{% macro clickhouse__masked_rows(spec, relation) -%}
 select
     {%- for key in spec.primary_key %}
-    {{ key }},
+    {{ quoted(key) }}{{ ',' if spec.columns or not loop.last }}
     {%- endfor %}
-    {%- for field in spec.fields %}
-    {{ rule(field, field.name, none) }} as new_{{ field.name }}{{ ',' if not loop.last }}
+    {%- for column in masked_columns(spec, '') %}
+    {{ column.new_value }} as {{ new_name(column.name, loop.index) }}{{ ',' if not loop.last }}
     {%- endfor %}
-from {{ spec.relation }}
+from {{ relation }}
 where
     {{ is_subject(spec, '') }}
     and {{ not_yet_masked(spec, '') }}

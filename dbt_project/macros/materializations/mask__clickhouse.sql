@@ -10,10 +10,14 @@
     {%- if pending > 0 -%}
         {% call statement('main') %}
             alter table {{ spec.relation }}
+            {%- if spec.rule == 'delete' %}
+            delete
+            {%- else %}
             update
-            {%- for field in spec.fields %}
-                {{ field.name }} = {{ rule(field, field.name, none) }}{{ ',' if not loop.last }}
+            {%- for column in masked_columns(spec, '') %}
+                {{ column.column }} = {{ column.new_value }}{{ ',' if not loop.last }}
             {%- endfor %}
+            {%- endif %}
             where {{ is_subject(spec, '') }} and {{ not_yet_masked(spec, '') }}
             settings mutations_sync = 2
         {% endcall %}

@@ -1,2 +1,2 @@
 {#- Every value becomes NULL. -#}
-{% macro rule__clear(column, subject_id) -%} null {%- endmacro %}
+{% macro rule__clear(value, owner, type) -%} null {%- endmacro %}

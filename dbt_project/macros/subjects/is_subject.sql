@@ -8,18 +8,21 @@
     {%- set via = spec.subject.get('via') -%}
     {%- set ways = [] -%}
     {%- if id -%}
-        {%- do ways.append(dot ~ id ~ ' in (' ~ target_ids() ~ ')') -%}
+        {%- do ways.append(dot ~ quoted(id) ~ ' in (' ~ target_ids(spec.subject_types.get('contributor_id')) ~ ')') -%}
     {%- endif -%}
     {%- if email -%}
-        {%- set without_id = dot ~ id ~ ' is null and ' if id else '' -%}
-        {%- do ways.append('(' ~ without_id ~ normalised_email(dot ~ email) ~ ' in (' ~ target_emails() ~ '))') -%}
-        {%- do ways.append(email_is_mask(dot ~ email)) -%}
+        {%- set column = dot ~ quoted(email) -%}
+        {%- set without_id = dot ~ quoted(id) ~ ' is null and ' if id else '' -%}
+        {%- do ways.append('(' ~ without_id ~ normalised_email(column) ~ ' in (' ~ target_emails() ~ '))') -%}
+        {%- if spec.rule != 'delete' -%}
+            {%- do ways.append(email_is_mask(column)) -%}
+        {%- endif -%}
     {%- endif -%}
     {%- if via -%}
-        {%- set parent = mask_spec(spec.source, via.table) -%}
+        {%- set parent, above = mask_spec(spec.source, via.table), (alias or 'record') ~ '_parent' -%}
         {%- do ways.append(
-            dot ~ via.column ~ ' in (select parent_' ~ via.table ~ '.' ~ via.parent_column ~ ' from ' ~ parent.relation
-            ~ ' as parent_' ~ via.table ~ ' where ' ~ is_subject(parent, 'parent_' ~ via.table) ~ ')'
+            dot ~ quoted(via.column) ~ ' in (select ' ~ above ~ '.' ~ quoted(via.parent_column) ~ ' from '
+            ~ parent.relation ~ ' as ' ~ above ~ ' where ' ~ is_subject(parent, above) ~ ')'
         ) -%}
     {%- endif -%}
     ({{ ways | join(' or ') }})

@@ -54,7 +54,7 @@ contributors as (
         members.contributor_id,
         members.person_id,
         case when excluded.person_id is null then 'contributor' else 'excluded' end as kind,
-        cast(members.contributor_id as text) as value,
+        members.contributor_id as value,
         coalesce(
             excluded.excluded_because,
             case when members.is_requested then 'requested' else 'same person as one requested' end

@@ -22,7 +22,7 @@ needles as (
 final as (
 
     select
-        contributor_id,
+        cast(contributor_id as text) as contributor_id,
         max(created_at) as last_active_at
     from login_events
     group by contributor_id
@@ -30,7 +30,7 @@ final as (
     union all
 
     select
-        contributor_id,
+        cast(contributor_id as text) as contributor_id,
         max(created_at) as last_active_at
     from judgments
     where contributor_id is not null

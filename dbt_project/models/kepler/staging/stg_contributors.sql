@@ -9,7 +9,7 @@ contributors as (
 final as (
 
     select
-        contributor_id,
+        cast(contributor_id as text) as contributor_id,
         email,
         status,
         created_at

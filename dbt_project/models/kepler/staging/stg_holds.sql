@@ -36,7 +36,7 @@ authors as (
 
     select
         judgments.judgment_id,
-        coalesce(judgments.contributor_id, needles.contributor_id) as contributor_id
+        coalesce(cast(judgments.contributor_id as text), needles.contributor_id) as contributor_id
     from judgments
     left join needles
         on
@@ -48,7 +48,7 @@ authors as (
 final as (
 
     select
-        contributor_id,
+        cast(contributor_id as text) as contributor_id,
         'legal hold' as reason
     from legal_holds
     where released_at is null
@@ -56,7 +56,7 @@ final as (
     union
 
     select
-        contributor_id,
+        cast(contributor_id as text) as contributor_id,
         'pending payment' as reason
     from payments
     where status = 'pending'

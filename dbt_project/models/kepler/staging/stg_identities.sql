@@ -43,10 +43,8 @@ persons as (
 final as (
 
     select
-        contributors.contributor_id,
-        coalesce(
-            cast(coalesce(persons.root_id, persons.any_id) as uuid), contributors.contributor_id
-        ) as person_id
+        cast(contributors.contributor_id as text) as contributor_id,
+        coalesce(persons.root_id, persons.any_id, cast(contributors.contributor_id as text)) as person_id
     from contributors
     left join persons on contributors.contributor_id = persons.contributor_id
 

@@ -15,7 +15,7 @@ aliases as (
 needles as (
 
     select
-        contributor_id,
+        cast(contributor_id as text) as contributor_id,
         'email' as kind,
         {{ normalised_email('email') }} as value
     from contributors
@@ -23,7 +23,7 @@ needles as (
     union
 
     select
-        contributor_id,
+        cast(contributor_id as text) as contributor_id,
         'email' as kind,
         {{ normalised_email('email') }} as value
     from aliases
@@ -31,7 +31,7 @@ needles as (
     union
 
     select
-        contributor_id,
+        cast(contributor_id as text) as contributor_id,
         'name' as kind,
         btrim(full_name) as value
     from contributors
@@ -39,7 +39,7 @@ needles as (
     union
 
     select
-        contributor_id,
+        cast(contributor_id as text) as contributor_id,
         'phone' as kind,
         btrim(phone) as value
     from contributors
