@@ -1,7 +1,7 @@
 """What a well-formed object of the inventory must still fulfil, store by store, and all of them together.
 
 Add here: a condition without which an object would be counted as masked and not be.
-Keep out: forms and keys (`inventory_reading.py`), and what only a store can say (`unregistered` of the stores).
+Keep out: forms and keys (`inventory_reading.py`), and what only a store can say (`survey` of the stores).
 """
 
 import re

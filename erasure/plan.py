@@ -22,7 +22,7 @@ PlanCounts = Mapping[str, Mapping[str, Count]]
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a batch will do; nothing in it names a person."""
+    """What a batch will do; nothing in it names a person. `notices` are read with it and have no part in its name."""
 
     batch_id: str
     contributors: int
@@ -30,6 +30,7 @@ class Plan:
     targets_digest: str
     inventory_digest: str
     counts: PlanCounts
+    notices: tuple[str, ...] = ()
     product_version: str = PRODUCT_VERSION
 
     @property

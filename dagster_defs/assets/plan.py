@@ -26,6 +26,7 @@ GROUP = "plan"
 TARGETS = dg.AssetKey(["targets", "deletion_targets"])
 SUMMARY = dg.AssetKey(["plan", "summary"])
 CONFIRMED = dg.AssetKey(["plan", "confirmed"])
+NOTICES = "notices"
 
 
 class SummaryConfig(dg.Config):
@@ -59,9 +60,11 @@ def _plan_store(name: str) -> dg.AssetsDefinition:
             settings, batch_id = platform.settings(), context.partition_key
             store = platform.store(name)
             health_of(store, settings)
-            unknown = store.unregistered()
-            if unknown:
-                raise Refused("The inventory and the store disagree; nothing was changed.", unknown)
+            found = store.survey()
+            if found.problems:
+                raise Refused("The inventory and the store disagree; nothing was changed.", found.problems)
+            for notice in found.notices:
+                context.log.info(notice)
             targets = load_targets(settings, batch_id=batch_id)
             if isinstance(store, ClickHouseStore):
                 store.forget(but=ledger.in_force(settings))
@@ -70,7 +73,7 @@ def _plan_store(name: str) -> dg.AssetsDefinition:
             if isinstance(store, RedisStore):
                 sessions = {"sessions": store.count_sessions(targets)}
                 steps.plan(settings, batch_id=batch_id, store=name, stage="revoke", counts=sessions)
-        return dg.MaterializeResult(metadata=counts_metadata(counts))
+        return dg.MaterializeResult(metadata={**counts_metadata(counts), NOTICES: list(found.notices)})
 
     return plan_store
 
@@ -98,6 +101,7 @@ def summary(
             targets_digest=targets_digest(settings, batch_id=batch_id),
             inventory_digest=inventory.digest,
             counts=steps.planned_counts(settings, batch_id=batch_id),
+            notices=_notices(context),
         )
         found = conflicts(plan.counts)
         if found:
@@ -122,6 +126,7 @@ def summary(
         metadata={
             "fingerprint": plan.fingerprint,
             "contributors": plan.contributors,
+            NOTICES: list(plan.notices),
             **{
                 f"{store}/{name}": count.records
                 for store, objects in plan.counts.items()
@@ -129,6 +134,20 @@ def summary(
             },
         }
     )
+
+
+def _notices(context: dg.AssetExecutionContext) -> tuple[str, ...]:
+    """What the stores' surveys said when this batch was planned; the metadata of `plan/<store>` has it."""
+    found: list[str] = []
+    for name in ALL_STORES:
+        filtered = dg.AssetRecordsFilter(
+            asset_key=dg.AssetKey(["plan", name]), asset_partitions=[context.partition_key]
+        )
+        for record in context.instance.fetch_materializations(filtered, limit=1).records:
+            told = record.asset_materialization
+            if told is not None and isinstance(notices := told.metadata.get(NOTICES), dg.JsonMetadataValue):
+                found += [str(notice) for notice in notices.value or ()]
+    return tuple(found)
 
 
 @dg.asset(

@@ -51,14 +51,15 @@ def register(app: typer.Typer) -> None:
 
             inventory = inventory_with_models(settings.erasure.world)
             counts: dict[str, dict[str, int]] = {}
+            notices: list[str] = []
             failed = False
             for name in ALL_STORES:
                 try:
                     store = store_of(name, settings, inventory)
                     health = health_of(store, settings)
-                    unknown = store.unregistered()
+                    found = store.survey()
                     # What the inventory has wrong cannot be counted.
-                    held = {} if unknown else store.holdings()
+                    held = {} if found.problems else store.holdings()
                 except StoreUnavailable as error:
                     sign, hint = _HINTS[name]
                     run.say(f"{sign} {_TITLES[name]} {hint}")
@@ -69,14 +70,17 @@ def register(app: typer.Typer) -> None:
                     run.problem(str(error))
                     failed = True
                     continue
-                counts[name] = {"unregistered": len(unknown), **held}
+                counts[name] = {"unregistered": len(found.problems), **held}
                 run.say(f"✅ {_TITLES[name]}: {health.engine} {health.version}{_told(held)}")
                 if held and not any(held.values()):
                     run.say(
                         f"⚠️  {_TITLES[name]} holds nothing that the inventory names; check {_PLACES[name]} "
                         "unless it is meant to be empty"
                     )
-                for sentence in unknown:
+                for sentence in found.notices:
+                    run.say(f"   notice: {sentence}")
+                    notices.append(sentence)
+                for sentence in found.problems:
                     run.problem(sentence)
                     failed = True
             if settings.erasure.hash_key is None:
@@ -86,7 +90,7 @@ def register(app: typer.Typer) -> None:
                 failed = True
             if settings.api.job_url is None:
                 run.say("⚠️  Job API: not configured ([api] job_url); a lockout will not be proven")
-            run.result["counts"] = counts
+            run.result |= {"counts": counts, "notices": notices}
             raise typer.Exit(ExitCode.FAILED if failed else ExitCode.DONE)
 
 

@@ -215,12 +215,16 @@ def _show_plan(run: Run, settings: Settings, batch: ledger.Batch) -> None:
     for store, objects in counts.items():
         listed = ", ".join(f"{name} {number}" for name, number in sorted(objects.items()))
         run.say(f"   {store}: {listed}")
+    notices = plan.get("notices", [])
+    for notice in notices:
+        run.say(f"   notice: {notice}")
     run.result |= {
         "batch_id": batch.batch_id,
         "fingerprint": batch.fingerprint,
         "state": batch.state,
         "counts": counts,
         "contributors": plan.get("contributors", 0),
+        "notices": notices,
     }
 
 

@@ -35,6 +35,18 @@ COUNTED_AT_MOST = 1_000
 _GRACE_SECONDS = 0.5
 
 
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """What a store says of the inventory before anything is counted, a sentence each.
+
+    problems: what the inventory does not know, and what masking could not write; each refuses the plan.
+    notices: what whoever reviews the plan should know; they refuse nothing.
+    """
+
+    problems: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+
+
 class Store(Protocol):
     """One of the engines that hold personal data.
 
@@ -51,8 +63,8 @@ class Store(Protocol):
         """Asks the engine for its version with the configured credentials."""
         ...
 
-    def unregistered(self) -> list[str]:
-        """One sentence for each object, column or field that the store has and the inventory does not know."""
+    def survey(self) -> Survey:
+        """Holds the inventory against what the store has and can hold; reads catalogs, and no record."""
         ...
 
     def holdings(self) -> Holdings:

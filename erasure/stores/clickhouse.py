@@ -19,7 +19,7 @@ from erasure.patience import CLICKHOUSE_SECONDS, within
 from erasure.settings import ClickHouseSettings
 from erasure.stores import clickhouse_failures as failures
 from erasure.stores import sql as shared
-from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress
+from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress, Survey
 from erasure.stores.clickhouse_subjects import described, forget_subjects
 from erasure.targets import TargetSet
 
@@ -46,7 +46,7 @@ class ClickHouseStore(shared.SqlStore[ClickHouseSettings]):
         with self._connect() as client:
             return Health(engine="ClickHouse", version=str(client.command("select version()")))
 
-    def unregistered(self) -> list[str]:
+    def survey(self) -> Survey:
         """Tables and columns of the world's databases that inventory and catalog do not agree on."""
         found: list[str] = []
         with self._connect() as client:
@@ -61,7 +61,7 @@ class ClickHouseStore(shared.SqlStore[ClickHouseSettings]):
                     objects=mine,
                     elsewhere="check [clickhouse] host and port, and that its username may see the tables",
                 )
-        return found
+        return Survey(problems=tuple(found))
 
     def holdings(self) -> Holdings:
         """The rows of each table, up to a thousand."""

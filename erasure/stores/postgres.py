@@ -4,7 +4,7 @@ Add here: what only PostgreSQL needs.
 Keep out: rules and predicates (dbt macros), and the ledger, which lives in the same database.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ from erasure.inventory import InventoryObject
 from erasure.ledger.database import Connection, connect
 from erasure.settings import DatabaseSettings
 from erasure.stores import sql as shared
-from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress
+from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress, Survey
 from erasure.targets import TargetSet
 
 NAME = "postgres"
@@ -34,8 +34,8 @@ class PostgresStore(shared.SqlStore[DatabaseSettings]):
             row = connection.execute("select current_setting('server_version') as version").fetchone()
         return Health(engine="PostgreSQL", version=str(row["version"]) if row else "unknown")
 
-    def unregistered(self) -> list[str]:
-        """Tables and columns of the world's schemas that inventory and catalog do not agree on."""
+    def survey(self) -> Survey:
+        """Tables and columns that only one of inventory and catalog knows."""
         found: list[str] = []
         with self._connect() as connection:
             for schema in sorted({item.schema for item in self._registered}):
@@ -44,11 +44,11 @@ class PostgresStore(shared.SqlStore[DatabaseSettings]):
                     store=NAME,
                     world=self._world,
                     schema=schema,
-                    catalog=_catalog(connection, schema),
+                    catalog=_catalog(connection, schema, mine),
                     objects=mine,
                     elsewhere="check [database] database",
                 )
-        return found
+        return Survey(problems=tuple(found))
 
     def holdings(self) -> Holdings:
         """The rows of each table, up to a thousand."""
@@ -129,7 +129,7 @@ def refused(error: psycopg.Error) -> StoreError:
     )
 
 
-def _catalog(connection: Connection, schema: str) -> shared.Catalog:
+def _catalog(connection: Connection, schema: str, registered: Sequence[InventoryObject]) -> shared.Catalog:
     rows: list[dict[str, Any]] = connection.execute(
         "select tables.relname as table_name,"
         " array_agg(columns.attname::text) filter (where columns.attname is not null) as columns"
@@ -138,9 +138,11 @@ def _catalog(connection: Connection, schema: str) -> shared.Catalog:
         " left join pg_catalog.pg_attribute as columns"
         " on columns.attrelid = tables.oid and columns.attnum > 0 and not columns.attisdropped"
         # Partitions are reached through their parent; materialized views hold copies, so they have to be registered.
-        " where schemas.nspname = %s and tables.relkind in ('r', 'p', 'm', 'f') and not tables.relispartition"
+        " where schemas.nspname = %s and not tables.relispartition and (tables.relkind in ('r', 'p', 'm', 'f')"
+        # A view has no rows of its own; one that somebody has registered is there all the same.
+        " or (tables.relkind = 'v' and tables.relname = any(%s)))"
         " group by tables.relname",
-        (schema,),
+        (schema, [item.location for item in registered]),
     ).fetchall()
     return {row["table_name"]: frozenset(row["columns"] or ()) for row in rows}
 

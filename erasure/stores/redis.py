@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from erasure.counts import Count, Counts
 from erasure.errors import Incomplete, StoreError, StoreRefused, StoreUnavailable, safe_reason
 from erasure.inventory import InventoryObject
-from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress
+from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress, Survey
 from erasure.stores.redis_places import Found, Place, chunks, place_of
 from erasure.targets import TargetSet
 
@@ -47,9 +47,9 @@ class RedisStore:
             about = self._client.info("server")
         return Health(engine="Redis", version=str(about.get("redis_version", "unknown")))
 
-    def unregistered(self) -> list[str]:
+    def survey(self) -> Survey:
         """Nothing: Redis has no schema to hold against the inventory. Stray keys are for the sweep."""
-        return []
+        return Survey()
 
     def holdings(self) -> Holdings:
         """The keys and members of each object, up to a thousand; sessions among them."""

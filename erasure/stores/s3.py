@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from erasure.counts import Count, Counts
 from erasure.errors import BadInput, Incomplete, StoreError, StoreRefused, StoreUnavailable, safe_reason
 from erasure.inventory import InventoryObject
-from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress
+from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress, Survey
 from erasure.targets import TargetSet
 
 PLACEHOLDER = "{contributor_id}"
@@ -112,9 +112,9 @@ class S3Store:
             )
         return Health(engine="S3", version=f"versioning {status.lower()}")
 
-    def unregistered(self) -> list[str]:
+    def survey(self) -> Survey:
         """Nothing: a bucket has no schema to hold against the inventory. Stray keys are for the sweep."""
-        return []
+        return Survey()
 
     def holdings(self) -> Holdings:
         """The contributors' keys on the first page of a listing."""

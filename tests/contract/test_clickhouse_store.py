@@ -302,7 +302,7 @@ def test_who_cannot_get_in_learns_which_section_to_check(
         objects=world.inventory.of("clickhouse"),
         models=world.project,
     )
-    for step in (store.health, store.unregistered, lambda: store.mask(world.targets(), no_progress)):
+    for step in (store.health, store.survey, lambda: store.mask(world.targets(), no_progress)):
         with pytest.raises(StoreUnavailable, match=r"clickhouse: .*check \[clickhouse\] ") as caught:
             step()
         assert "wr0ng-pass" not in str(caught.value)

@@ -32,7 +32,7 @@ def test_no_ledger_is_made_in_a_database_without_the_worlds_tables(sql_world: Sq
             with pytest.raises(StoreRefused, match=r"lacks 11 of the 11 tables.*check \[database\] database"):
                 migrate(elsewhere.database, beside=tables)
             with pytest.raises(StoreRefused, match=r"none of the 11 tables.*check \[database\] database"):
-                store_of("postgres", elsewhere, sql_world.inventory).unregistered()
+                store_of("postgres", elsewhere, sql_world.inventory).survey()
             with psycopg.connect(
                 sql_world.config.postgres_dsn.replace(
                     f"dbname={sql_world.config.postgres_database}", f"dbname={name}"
@@ -59,7 +59,7 @@ def test_clickhouse_without_any_of_the_tables_is_another_server(sql_world: SqlWo
     sql_world.analytics.command("rename database kepler to somebodys")
     try:
         with pytest.raises(StoreRefused, match=r"kepler: none of the 2 tables.*check \[clickhouse\] host"):
-            sql_world.clickhouse().unregistered()
+            sql_world.clickhouse().survey()
     finally:
         sql_world.analytics.command("rename database somebodys to kepler")
 

@@ -237,7 +237,7 @@ def test_who_cannot_get_in_learns_which_section_to_check(
     )
     for step in (
         store.health,
-        store.unregistered,
+        store.survey,
         lambda: store.count(world.targets()),
         lambda: store.purge(world.targets(), no_progress),
     ):

@@ -54,7 +54,7 @@ def test_a_pattern_without_an_index_is_refused_as_another_cluster(ground: Ground
 
     assert ground.store().holdings() == {"units": 0}
     with pytest.raises(StoreRefused) as refused:
-        ground.store().unregistered()
+        ground.store().survey()
     assert f"no index matches {ground.prefix}-*; check [elasticsearch] url" in str(refused.value)
     assert "dbt_project/models/kepler/inventory/elasticsearch.yml" in str(refused.value)
 
@@ -67,7 +67,7 @@ def test_a_closed_index_is_refused_until_it_is_open(ground: Ground) -> None:
 
     with pytest.raises(StoreRefused, match=f"index {closed} is closed"):
         ground.store().count(target_set(TARGETS[0]))
-    assert any(f"index {closed} is closed" in sentence for sentence in ground.store().unregistered())
+    assert any(f"index {closed} is closed" in sentence for sentence in ground.store().survey().problems)
 
     ground.client.indices.open(index=closed)
     assert only(ground.store().mask(target_set(TARGETS[0]), no_progress)).records == 2
@@ -101,7 +101,7 @@ def test_fields_that_the_inventory_does_not_know_are_named(ground: Ground) -> No
     mapping["properties"]["payload"] = {"type": "object", "enabled": False}
     known, odd = ground.index("a"), ground.index("b", mapping)
 
-    sentences = ground.store().unregistered()
+    sentences = ground.store().survey().problems
 
     assert len(sentences) == 2
     assert all(odd in sentence and known not in sentence for sentence in sentences)
@@ -123,7 +123,7 @@ def test_nobody_listening_is_unavailable_and_says_what_to_check(ground: Ground) 
     client = OpenSearch(f"http://127.0.0.1:{free_port()}", max_retries=0)
     store = SearchStore(client, (ground.units,))
 
-    for act in (store.health, store.unregistered, lambda: store.count(target_set(TARGETS[0]))):
+    for act in (store.health, store.survey, lambda: store.count(target_set(TARGETS[0]))):
         with pytest.raises(StoreUnavailable, match=r"check \[elasticsearch\] url"):
             act()
     client.close()

@@ -55,6 +55,12 @@ def test_records_that_expire_by_themselves_and_totals_do_not_change_the_fingerpr
     assert replace(PLAN, counts=grown).fingerprint == PLAN.fingerprint
 
 
+def test_notices_are_kept_with_the_plan_and_have_no_part_in_its_name() -> None:
+    told = replace(PLAN, notices=("a trigger will run",))
+    assert told.fingerprint == PLAN.fingerprint
+    assert told.as_json()["notices"] == ("a trigger will run",)
+
+
 def test_a_plan_within_the_caps_is_not_held_back() -> None:
     assert exceeded(PLAN) == []
     assert exceeded(replace(PLAN, contributors=20)) == []

@@ -18,7 +18,7 @@ from opensearchpy import OpenSearch, exceptions
 from erasure.counts import Count, Counts
 from erasure.errors import Incomplete, StoreRefused, StoreUnavailable
 from erasure.inventory import InventoryObject
-from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress
+from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress, Survey
 from erasure.stores.search.copies import CopiesRemover
 from erasure.stores.search.failures import CHECK_URL, STORE, speaking_of
 from erasure.stores.search.layout import (
@@ -86,11 +86,13 @@ class SearchStore:
         engine = "OpenSearch" if version.get("distribution") == "opensearch" else "Elasticsearch"
         return Health(engine=engine, version=str(version["number"]))
 
-    def unregistered(self) -> list[str]:
+    def survey(self) -> Survey:
         """Fields and closed indices; raises StoreRefused where there is no index at all: it is another cluster then."""
         self.health()
         self._require_some_index()
-        return [sentence for item in self._objects for sentence in self._unregistered(item)]
+        return Survey(
+            problems=tuple(sentence for item in self._objects for sentence in self._unregistered(item))
+        )
 
     def holdings(self) -> Holdings:
         """The documents of each object, up to a thousand."""
