@@ -18,6 +18,8 @@ from erasure.ledger.database import Connection, connect
 from erasure.settings import DatabaseSettings
 from erasure.stores import sql as shared
 from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress, Survey
+from erasure.stores.postgres_survey.catalog import READ_ONLY
+from erasure.stores.postgres_survey.survey import surveyed
 from erasure.targets import TargetSet
 
 NAME = "postgres"
@@ -35,9 +37,10 @@ class PostgresStore(shared.SqlStore[DatabaseSettings]):
         return Health(engine="PostgreSQL", version=str(row["version"]) if row else "unknown")
 
     def survey(self) -> Survey:
-        """Tables and columns that only one of inventory and catalog knows."""
+        """Tables and columns that only one of inventory and catalog knows; what the catalog says against the rules."""
         found: list[str] = []
         with self._connect() as connection:
+            connection.execute(READ_ONLY)
             for schema in sorted({item.schema for item in self._registered}):
                 mine = tuple(item for item in self._registered if item.schema == schema)
                 found += shared.unregistered(
@@ -48,7 +51,8 @@ class PostgresStore(shared.SqlStore[DatabaseSettings]):
                     objects=mine,
                     elsewhere="check [database] database",
                 )
-        return Survey(problems=tuple(found))
+            beside = surveyed(connection, self._registered, world=self._world)
+        return Survey(problems=(*found, *beside.problems), notices=beside.notices)
 
     def holdings(self) -> Holdings:
         """The rows of each table, up to a thousand."""

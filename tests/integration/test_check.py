@@ -1,10 +1,11 @@
 """`check`: the lines that users know, for stores that answer and for those that do not.
 
-Holds: all well, each store away, and a wrong password.
+Holds: all well, what the catalogs say against the rules, each store away, and a wrong password.
 Add here: another thing that `check` looks at.
 Keep out: what a store that is away does to a batch (`faults/`).
 """
 
+import psycopg
 import pytest
 
 from tests.flow_fixtures import Flow
@@ -18,6 +19,42 @@ def test_each_store_is_named_with_its_engine(flow: Flow) -> None:
     for line in ("✅ PostgreSQL: ", "✅ ClickHouse: ", "✅ Elasticsearch: ", "✅ S3: ", "✅ Redis: "):
         assert line in answer.said
     assert answer.result["problems"] == []
+
+
+def test_what_masking_will_set_off_is_told_and_what_it_cannot_write_refuses(flow: Flow) -> None:
+    notice = "postgres: table public.payments: trigger audited of public.payments will run"
+    with psycopg.connect(flow.dsn, autocommit=True) as raw:
+        raw.execute(
+            "create function audited() returns trigger language plpgsql as $$ begin return new; end $$;"
+            "create trigger audited after update on payments for each row execute function audited()"
+        )
+        try:
+            answer = flow.command("check")
+            assert answer.code == 0, answer.said
+            plan = flow.command("delete", "--csv", flow.csv(flow.plain()[:1]), "--dry-run")
+            assert plan.code == 0, plan.said
+            assert flow.command("cancel", plan.result["batch_id"]).code == 0
+            for told in (answer, plan):
+                (sentence,) = told.result["notices"]
+                assert sentence.startswith(notice)
+                assert f"   notice: {notice}" in told.said
+            (kept,) = flow.sql(
+                "select plan -> 'notices' as notices from erasure.batches where batch_id = %s",
+                plan.result["batch_id"],
+            )
+            assert kept["notices"] == plan.result["notices"]
+
+            raw.execute("alter table payments add constraint banked check (iban <> 'DELETED_USER') not valid")
+            refused = flow.command("delete", "--csv", flow.csv(flow.plain()[:1]), "--dry-run")
+            for told in (flow.command("check"), refused):
+                assert told.code in (1, 3), told.said
+                assert "CHECK constraint banked refuses what its rule constant writes" in told.said
+            assert refused.result["state"] == "refused"
+        finally:
+            raw.execute(
+                "drop trigger audited on payments; drop function audited;"
+                "alter table payments drop constraint if exists banked"
+            )
 
 
 @pytest.mark.parametrize(
