@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagster_defs.inventory_files import problems_of_files
+from dagster_defs.reporting import problems_of_reports
 from erasure import mask_models
+from erasure.controls import is_report
 from erasure.errors import BadInput, ErasureError, LeaseLost, StoreRefused
 from erasure.inventory import Inventory
 from erasure.inventory_reading import read_inventory
@@ -124,7 +126,10 @@ def inventory_of(world: str) -> Inventory:
 
 
 def inventory_with_models(world: str) -> Inventory:
-    """The same, once its mask models are what it declares. Raises BadInput that names each file that is not."""
+    """The same, once its mask models are what it declares, and no report reads what they change.
+
+    Raises BadInput that names each file that is wrong.
+    """
     inventory = inventory_of(world)
     found = mask_models.differences(inventory, PROJECT_DIR / "models" / world / "masked")
     if found:
@@ -133,6 +138,9 @@ def inventory_with_models(world: str) -> Inventory:
             "Nothing was changed.",
             [f"{path.relative_to(PROJECT_DIR)}: {what}" for path, what in found.items()],
         )
+    problems = problems_of_reports({target: manifest_json(target) for target in TARGETS}, inventory)
+    if problems:
+        raise BadInput("A report would change by masking; nothing was changed.", problems)
     return inventory
 
 
@@ -184,6 +192,14 @@ class DbtProject:
             found = self._compile(store, self._masks(store), {"batch_id": batch_id})
             self._compiled[key] = {_object_of(model): sql for model, sql in found.items()}
         return self._compiled[key]
+
+    def reports(self, store: str) -> Mapping[str, str]:
+        """Report -> its select, for a SQL store; a world may have none."""
+        folder = f"models/{self._settings.erasure.world}/reporting/{store}"
+        if not any((PROJECT_DIR / folder).glob("*.sql")):
+            return {}
+        found = self._compile(store, f"path:{folder}", {})
+        return {model: sql for model, sql in found.items() if is_report(model)}
 
     def mask(self, store: str, batch_id: str, fence: int) -> Mapping[str, int]:
         """Runs the mask models of a store; object -> rows changed. Raises LeaseLost or StoreRefused."""

@@ -10,7 +10,7 @@ prepare_environment()
 
 import dagster as dg  # noqa: E402
 
-from dagster_defs.assets import plan, purge, report, revoke, targets, verify  # noqa: E402
+from dagster_defs.assets import controls, plan, purge, report, revoke, targets, verify  # noqa: E402
 from dagster_defs.assets.mask import mask_assets  # noqa: E402
 from dagster_defs.jobs import execute_deletion, plan_deletion  # noqa: E402
 from dagster_defs.request import request_deletion  # noqa: E402
@@ -25,8 +25,10 @@ defs = dg.Definitions(
         plan.summary,
         plan.confirmed,
         revoke.access,
+        controls.before,
         *mask_assets(),
         *verify.verify_stores,
+        controls.after,
         *purge.purge_stores,
         report.summary,
     ],

@@ -78,6 +78,18 @@ class Inconclusive(ErasureError):
     """It could not be proven that access has ended; nothing has been masked."""
 
 
+class ControlsChanged(ErasureError):
+    """A report, or a record of nobody in the target set, is not what it was before masking; nothing has been purged."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        summary = (
+            "What masking must not change has changed, and nothing was purged. See who else wrote; `resume` compares "
+            "again, and with --controls parity no more."
+        )
+        super().__init__("\n".join([summary, *problems]))
+        self.problems = tuple(problems)
+
+
 def nearest(name: str, known: Sequence[str]) -> str:
     """For a sentence about an unknown name: the known one that it resembles, or all that are known."""
     near = difflib.get_close_matches(name.lower(), known, n=1)

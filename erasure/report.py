@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from erasure.ledger import batches, steps
+from erasure.ledger import batches, controls, steps
 from erasure.ledger.batches import Batch
 from erasure.ledger.steps import Step
 from erasure.settings import Settings
@@ -63,6 +63,7 @@ def _summary(batch: Batch, found: Sequence[Step]) -> Iterator[str]:
         yield f"✅ Redis sessions cleared: {sum(revoked['redis'].values())}"
     else:
         yield "⚠️  Redis sessions cleared: not done"
+    yield from _controls([step for step in found if step.stage == controls.STAGE])
     proof = (batch.access_proof or {}).get("state")
     if proof == "proven":
         yield "✅ Contributors successfully kicked out (fetch API failed as expected)"
@@ -70,6 +71,23 @@ def _summary(batch: Batch, found: Sequence[Step]) -> Iterator[str]:
         yield "⚠️  Kicked out: not proven (no job URL is configured)"
     elif proof:
         yield f"❌ Kicked out: {proof}"
+
+
+def _controls(found: Sequence[Step]) -> Iterator[str]:
+    """What `--controls full` came to; without it nothing is said."""
+    where = "PostgreSQL and ClickHouse, the stores that --controls full covers"
+    if not found:
+        return
+    if any(step.detail.get("given_up") for step in found):
+        yield f"⚠️  Controls of {where}: comparing was given up"
+    elif all(step.state == "done" for step in found):
+        reports = sum(int(step.detail.get("reports", 0)) for step in found)
+        compared = sum(step.done or 0 for step in found)
+        yield f"✅ As before: {reports} reports and {compared} control records of {where}"
+    elif any(step.state == "failed" for step in found):
+        yield f"❌ Not as before: reports or control records of {where}"
+    else:
+        yield f"⚠️  Controls of {where}: not compared yet"
 
 
 def write_index(settings: Settings, reports_dir: Path) -> Path:

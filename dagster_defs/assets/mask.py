@@ -11,6 +11,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, build_dbt_asset_specs
 
 from dagster_defs.assets.common import counts_metadata, log_progress, working
+from dagster_defs.assets.controls import BEFORE
 from dagster_defs.assets.revoke import ACCESS
 from dagster_defs.dbt_runner import manifest_json
 from dagster_defs.partitions import batches
@@ -126,7 +127,7 @@ def _sql_store(name: str, after: list[dg.AssetKey]) -> dg.AssetsDefinition:
 def mask_assets() -> list[dg.AssetsDefinition]:
     """All of them; reads dbt's manifest, so it is called when the code location is built."""
     return [
-        _sql_store("clickhouse", [ACCESS]),
+        _sql_store("clickhouse", [ACCESS, BEFORE]),
         *(_python_store(name) for name in FIRST if name != "clickhouse"),
         _sql_store(LAST, [key_of(name) for name in FIRST]),
     ]

@@ -11,14 +11,16 @@ from dagster_defs.assets.common import counts_metadata, run_ended, safe_errors
 from dagster_defs.partitions import batches
 from dagster_defs.resources import Platform
 from dagster_defs.wiring import health_of, postgres_store
+from erasure.controls import Controls, controls_of
 from erasure.errors import Refused
 from erasure.execution import leased
 from erasure.inventory import ALL_STORES
 from erasure.ledger import batches as ledger
-from erasure.ledger import steps
+from erasure.ledger import controls, steps
 from erasure.ledger.database import connect
 from erasure.ledger.freezing import differences, load_targets, targets_digest
 from erasure.plan import PRODUCT_VERSION, Plan, PlanCounts, conflicts, drifted, exceeded_caps
+from erasure.settings import Settings
 from erasure.stores.clickhouse import ClickHouseStore
 from erasure.stores.redis import RedisStore
 
@@ -43,6 +45,11 @@ class ConfirmConfig(dg.Config):
     )
     tolerance: int = Field(0, description="By how many records each count may have moved since the plan.")
     reviewed: bool = Field(False, description="Whether somebody has reviewed the plan; kept in the ledger.")
+    controls: str = Field(
+        "",
+        description="`full`, on a quiet system: every report and control record of PostgreSQL and ClickHouse must be "
+        "as before. `parity`, where others write: not compared. Empty: parity, or what a batch in work has begun with.",
+    )
     undo_days: int = Field(7, description="How many days the needles are kept; 0 destroys them at closing.")
 
 
@@ -177,12 +184,29 @@ def confirmed(
         ):
             if not resumed:
                 _require_unchanged(platform, batch, config)
+            _settle_controls(settings, batch_id, config.controls, resumed=resumed)
             ledger.start(settings, batch_id=batch_id, reviewed=config.reviewed, undo_days=config.undo_days)
         # A run launched in the UI has only its partition; by these tags all runs of a batch are found.
         context.instance.add_run_tags(
             context.run.run_id, {"batch": batch_id, "fingerprint": batch.fingerprint}
         )
     return dg.MaterializeResult(metadata={"fingerprint": batch.fingerprint, "resumed": resumed})
+
+
+def _settle_controls(settings: Settings, batch_id: str, wish: str, *, resumed: bool) -> None:
+    """Keeps in the ledger how much the batch compares, so that a resumed run compares the same."""
+    if not wish and resumed:
+        return
+    wanted = controls_of(wish or Controls.PARITY)
+    if not resumed:
+        controls.ask(settings, batch_id=batch_id, controls=wanted)
+    elif wanted is Controls.PARITY:
+        controls.give_up(settings, batch_id=batch_id)
+    elif not controls.asked(settings, batch_id=batch_id):
+        raise Refused(
+            f"Batch {batch_id} has begun without --controls full: what was there before masking is not known any more. "
+            "Resume it without."
+        )
 
 
 def _require_unchanged(platform: Platform, batch: ledger.Batch, config: ConfirmConfig) -> None:

@@ -7,6 +7,7 @@ Keep out: masking; masked and purged are separate states.
 import dagster as dg
 
 from dagster_defs.assets.common import log_progress, working
+from dagster_defs.assets.controls import AFTER as CONTROLS
 from dagster_defs.assets.verify import GROUP as VERIFY
 from dagster_defs.partitions import batches
 from dagster_defs.resources import Platform
@@ -26,7 +27,7 @@ _WHAT = {
 def _purge_store(name: str) -> dg.AssetsDefinition:
     @dg.asset(
         key=[GROUP, name],
-        deps=[dg.AssetKey([VERIFY, store]) for store in ALL_STORES],
+        deps=[*(dg.AssetKey([VERIFY, store]) for store in ALL_STORES), CONTROLS],
         group_name=GROUP,
         partitions_def=batches,
         kinds={name},

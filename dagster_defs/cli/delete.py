@@ -12,6 +12,7 @@ import typer
 
 from dagster_defs.cli.run import Run, reporting, require_job_url, run_of, step_progress
 from erasure import report
+from erasure.controls import Controls
 from erasure.errors import BadInput, ExitCode, Refused
 from erasure.ledger import batches as ledger
 from erasure.ledger import database, steps
@@ -27,11 +28,22 @@ UndoDays = Annotated[
         min=0, max=ledger.MOST_UNDO_DAYS, help="Days until the needles are destroyed; 0: at closing."
     ),
 ]
+WantedControls = Annotated[
+    Controls,
+    typer.Option(
+        help="`full` compares the reports and every control record of PostgreSQL and ClickHouse before and after; "
+        "for a quiet system, since others' writes are differences."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
+    _register_delete(app)
+    _register_resume(app)
 
+
+def _register_delete(app: typer.Typer) -> None:
     @app.command()
     def delete(
         context: typer.Context,
@@ -45,6 +57,7 @@ def register(app: typer.Typer) -> None:
             int, typer.Option(min=0, help="Records an object's count may have moved by.")
         ] = 0,
         undo_days: UndoDays = 7,
+        controls: WantedControls = Controls.PARITY,
         exceed_caps: Annotated[
             str, typer.Option(help="Why this batch may exceed the caps; kept in the ledger.")
         ] = "",
@@ -67,19 +80,14 @@ def register(app: typer.Typer) -> None:
             if plan:
                 batch = _planned(settings, batch, plan)
             if batch is None:
-                if execute and settings.erasure.require_reviewed_plan:
-                    raise Refused(
-                        "No plan of this CSV is in force, and [erasure] require_reviewed_plan is set; "
-                        "run with --dry-run first, review it, then --execute."
-                    )
-                config: dict[str, dict[str, Any]] = {
-                    "targets__deletion_targets": {
-                        "csv": str(path),
-                        "skip_unknown": skip_unknown,
-                        "cap_reason": exceed_caps,
-                    },
-                    "plan__summary": {"cap_reason": exceed_caps},
+                _require_review(settings, execute=execute)
+                targets: dict[str, Any] = {
+                    "csv": str(path),
+                    "skip_unknown": skip_unknown,
+                    "cap_reason": exceed_caps,
                 }
+                summary = {"cap_reason": exceed_caps}
+                config = {"targets__deletion_targets": targets, "plan__summary": summary}
                 batch = _plan(run, settings, config)
             _show_plan(run, settings, batch)
             _show_left_out(run, settings, batch.batch_id)
@@ -98,6 +106,7 @@ def register(app: typer.Typer) -> None:
                     "tolerance": tolerance,
                     "reviewed": reviewed,
                     "undo_days": undo_days,
+                    "controls": controls.value,
                 }
                 _execute(run, settings, batch.batch_id, confirm)
                 if not path.exists():
@@ -107,8 +116,17 @@ def register(app: typer.Typer) -> None:
                     f"   dry run: nothing was changed; --execute --plan {batch.fingerprint} executes this plan"
                 )
 
+
+def _register_resume(app: typer.Typer) -> None:
     @app.command()
-    def resume(context: typer.Context, batch: Annotated[str, typer.Argument(help="The batch's id.")]) -> None:
+    def resume(
+        context: typer.Context,
+        batch: Annotated[str, typer.Argument(help="The batch's id.")],
+        controls: Annotated[
+            Controls | None,
+            typer.Option(help="`parity` gives up comparing, where it was known who else wrote."),
+        ] = None,
+    ) -> None:
         """Go on with a batch that failed or was interrupted; what is done stays done."""
         run = run_of(context)
         with reporting(run):
@@ -123,7 +141,8 @@ def register(app: typer.Typer) -> None:
                 raise Refused(
                     f"Batch {batch} is {found.state}; only one that executes or failed can be resumed."
                 )
-            _execute(run, settings, batch, {"fingerprint": found.fingerprint or ""})
+            confirm = {"fingerprint": found.fingerprint or "", "controls": controls.value if controls else ""}
+            _execute(run, settings, batch, confirm)
 
 
 def _check_job_url(settings: Settings, *, flag: str | None = None) -> None:
@@ -131,6 +150,15 @@ def _check_job_url(settings: Settings, *, flag: str | None = None) -> None:
     require_job_url(settings)
     if flag is not None:
         os.environ["CONTRIBUTOR_DELETION_JOB_URL"] = flag
+
+
+def _require_review(settings: Settings, *, execute: bool) -> None:
+    """Refuses to execute what nobody has seen planned, where that is wished for."""
+    if execute and settings.erasure.require_reviewed_plan:
+        raise Refused(
+            "No plan of this CSV is in force, and [erasure] require_reviewed_plan is set; "
+            "run with --dry-run first, review it, then --execute."
+        )
 
 
 def _hash_of(settings: Settings, path: Path, *, skip_unknown: bool) -> str:

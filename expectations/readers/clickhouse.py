@@ -1,14 +1,15 @@
 """Reads ClickHouse: one count a table, over the batch sent along as external tables.
 
-Holds: `read_clickhouse`.
+Holds: `read_clickhouse`, `read_clickhouse_controls`.
 Add here: what is particular to ClickHouse in the reading.
 Keep out: the predicates (`sql.py`), values of persons in the text of a query: ClickHouse logs that.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from erasure.controls import CELLS_OF_A_TABLE, Figures
 from erasure.errors import BadInput, StoreRefused, StoreUnavailable, safe_reason
 from erasure.inventory import Field, Inventory, InventoryObject
 from erasure.patience import CLICKHOUSE_SECONDS
@@ -19,6 +20,7 @@ from expectations.readers.free_text import TextJudge
 from expectations.readers.sql import (
     Dialect,
     closed_form,
+    control_statement,
     count_statement,
     readings_of,
     record_reading,
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.external import ExternalData
 
 _REMEDY = "check [clickhouse] in the configuration, and what its user may read"
+# A hash of the columns themselves is NULL where one of them is, and would lose the record.
+_DIGEST = "sipHash64(formatRow('RowBinary', r.*))"
 _BLANKS = r"[ \\t\\n\\r\\x0B\\x0C]+"
 
 
@@ -108,6 +112,31 @@ def _judge_texts(
                 tally.masked += masked is True
                 tally.survivors += masked is False
     return [tally.reading(item, field.label, records) for tally, field in zip(tallies, fields, strict=True)]
+
+
+def read_clickhouse_controls(
+    settings: Settings, inventory: Inventory, batch: VerifiedBatch, reports: Mapping[str, str]
+) -> dict[str, Figures]:
+    """The control records of every table, and the rows of every report (name -> its select)."""
+    sent = _external(batch)
+    figures: dict[str, Figures] = {}
+    with _client(settings) as client:
+        for item in inventory.registered("clickhouse"):
+            digests = control_statement(item, inventory, _DIALECT, _DIGEST)
+            with _errors(item.name):
+                cell = f"bitAnd(digest, {CELLS_OF_A_TABLE - 1})"
+                figures[item.name] = _figures(client, cell, digests, sent)
+        for name, select in reports.items():
+            with _errors(name):
+                digests = f"select {_DIGEST} as digest from ({select}) r"
+                figures[name] = _figures(client, "digest", digests, sent)
+    return figures
+
+
+def _figures(client: "Client", cell: str, digests: str, sent: "ExternalData") -> Figures:
+    statement = f"select {cell} as cell, count(*), sum(digest) from ({digests}) group by cell"
+    found = client.query(statement, external_data=sent).result_rows
+    return {str(cell): (int(number), str(total)) for cell, number, total in found}
 
 
 def _external(batch: VerifiedBatch) -> "ExternalData":

@@ -1,13 +1,15 @@
 """Reads PostgreSQL: counts in SQL over two temporary tables, free text streamed and judged in Python.
 
-Holds: `read_postgres`.
+Holds: `read_postgres`, `read_postgres_controls`.
 Add here: what is particular to PostgreSQL in the reading.
 Keep out: the predicates (`sql.py`), values of persons in the text of a statement.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from erasure.controls import CELLS_OF_A_TABLE, Figures
 from erasure.inventory import Field, Inventory, InventoryObject
 from erasure.rules import Rule
 from erasure.settings import Settings
@@ -17,6 +19,7 @@ from expectations.readers.free_text import TextJudge
 from expectations.readers.sql import (
     Dialect,
     closed_form,
+    control_statement,
     count_statement,
     parent_of,
     readings_of,
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     import psycopg
 
 _FETCHED_AT_ONCE = 2_000
+_DIGEST = "hashtextextended(cast(r as text), 0)"
 
 
 def _quoted(name: str) -> str:
@@ -70,18 +74,9 @@ _DIALECT = Dialect(
 
 def read_postgres(settings: Settings, inventory: Inventory, batch: VerifiedBatch) -> list[FieldReading]:
     """Every ruled field of every table, in one snapshot that changes nothing."""
-    import psycopg
-
     judged = set(judged_places(inventory, "postgres", batch))
     readings: list[FieldReading] = []
-    with postgres_connection(settings) as connection:
-        _load(connection, "verified_ids", "id", batch.contributor_ids)
-        _load(connection, "verified_emails", "email", batch.emails)
-        # Of a moment the year is that of UTC.
-        connection.execute("set timezone to 'UTC'")
-        connection.autocommit = False
-        connection.read_only = True
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    with _snapshot(settings, batch) as connection:
         for item in inventory.of("postgres"):
             fields = [field for field in item.ruled_fields if place(item.name, field.label) in judged]
             counted = [field for field in fields if field.rule is not Rule.SCRUB_TEXT]
@@ -93,6 +88,49 @@ def read_postgres(settings: Settings, inventory: Inventory, batch: VerifiedBatch
                 readings += _count(connection, item, counted, inventory) if counted else []
                 readings += _judge_texts(connection, item, texts, inventory, batch) if texts else []
     return readings
+
+
+def read_postgres_controls(
+    settings: Settings, inventory: Inventory, batch: VerifiedBatch, reports: Mapping[str, str]
+) -> dict[str, Figures]:
+    """The control records of every table, and the rows of every report (name -> its select), in one snapshot."""
+    figures: dict[str, Figures] = {}
+    with _snapshot(settings, batch) as connection:
+        # How a value is written as text must not depend on the server's settings of the moment.
+        connection.execute("set local intervalstyle = 'postgres'; set local bytea_output = 'hex'")
+        connection.execute("set local extra_float_digits = 1")
+        for item in inventory.registered("postgres"):
+            digests = control_statement(item, inventory, _DIALECT, _DIGEST)
+            with postgres_errors(item.name):
+                cell = f"digest & {CELLS_OF_A_TABLE - 1}"
+                figures[item.name] = _figures(connection, cell, digests)
+        for name, select in reports.items():
+            with postgres_errors(name):
+                figures[name] = _figures(
+                    connection, "digest", f"select {_DIGEST} as digest from ({select}) r"
+                )
+    return figures
+
+
+def _figures(connection: "psycopg.Connection[Any]", cell: str, digests: str) -> Figures:
+    statement = f"select {cell} as cell, count(*), sum(digest) from ({digests}) digests group by cell"
+    return {str(cell): (number, str(total)) for cell, number, total in connection.execute(statement.encode())}
+
+
+@contextmanager
+def _snapshot(settings: Settings, batch: VerifiedBatch) -> "Iterator[psycopg.Connection[Any]]":
+    """A connection that sees one state and changes none, with the batch in two temporary tables."""
+    import psycopg
+
+    with postgres_connection(settings) as connection:
+        _load(connection, "verified_ids", "id", batch.contributor_ids)
+        _load(connection, "verified_emails", "email", batch.emails)
+        # Of a moment the year is that of UTC.
+        connection.execute("set timezone to 'UTC'")
+        connection.autocommit = False
+        connection.read_only = True
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        yield connection
 
 
 def _load(connection: "psycopg.Connection[Any]", name: str, column: str, values: Iterable[str]) -> None:

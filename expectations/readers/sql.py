@@ -122,6 +122,15 @@ def closed_form(item: InventoryObject, inventory: Inventory, dialect: Dialect, a
     return f"({' or '.join(ways)})"
 
 
+def control_statement(item: InventoryObject, inventory: Inventory, dialect: Dialect, digest: str) -> str:
+    """The digest of every record of nobody in the batch; `digest` is that of a whole record `r`."""
+    everything = f"select {digest} as digest from {table(item, dialect)} r"
+    if item.waived is not None:
+        return everything
+    # A condition that is NULL, for want of an email, holds nobody either.
+    return f"{everything} where not coalesce({closed_form(item, inventory, dialect)}, false)"
+
+
 def text_of(field: Field, dialect: Dialect) -> str:
     """The text of a field, for those that are judged in Python."""
     if field.elements:

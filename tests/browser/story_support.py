@@ -21,7 +21,7 @@ from tests.flow_fixtures import Flow, Person, fresh_flow
 WRONG_FINGERPRINT = "0123456789abcdef"
 # The steps of executing, as design and README name them.
 STEPS = (
-    *("plan__confirmed", "revoke__access"),
+    *("plan__confirmed", "revoke__access", "revoke__controls", "verify__controls"),
     *(f"{stage}__{store}" for stage in ("mask", "verify", "purge") for store in ALL_STORES),
     "report__summary",
 )

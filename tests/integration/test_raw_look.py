@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import httpx
 import pytest
 import redis
 
+from erasure.settings import PROJECT_ROOT
 from tests.flow_fixtures import Answer, Flow, Person
 from tests.integration import outcome, raw_look
 from tests.integration.raw_look import STORES, Place, Snapshot, look
@@ -27,6 +29,7 @@ from tests.integration.raw_look import STORES, Place, Snapshot, look
 # judgments are the latest of their units.
 REQUESTED = ("twin", "aliased", "namesake")
 JOINED = "twin_merged"
+OPTIONS = ("--undo-days", "0", "--controls", "full")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +56,7 @@ class Deletion:
 def deletion(flow: Flow) -> Deletion:
     requested = [*flow.edge(*REQUESTED), *flow.plain()[:1], *flow.plain(inactive=False)[:1]]
     before = look(flow.config)
-    answer = flow.command("delete", "--csv", flow.csv(requested), "--execute", "--undo-days", "0")
+    answer = flow.command("delete", "--csv", flow.csv(requested), "--execute", *OPTIONS)
     return Deletion(
         answer=answer,
         people=(*requested, *flow.edge(JOINED)),
@@ -78,6 +81,28 @@ def test_the_look_imports_nothing_of_the_product() -> None:
 def test_the_deletion_ended_well(deletion: Deletion) -> None:
     assert deletion.answer.code == 0, deletion.answer.said
     assert deletion.answer.result["state"] == "erased"
+
+
+def test_the_reports_and_every_control_record_of_the_sql_stores_are_as_before(
+    flow: Flow, deletion: Deletion
+) -> None:
+    (line,) = (line for line in deletion.answer.err.splitlines() if "--controls full covers" in line)
+    found = re.fullmatch(r"✅ As before: (\d+) reports and (\d+) control records of PostgreSQL and .*", line)
+    assert found is not None, line
+    reports = list((PROJECT_ROOT / "dbt_project/models/kepler/reporting").rglob("report__*.sql"))
+    assert int(found.group(1)) == len(reports) > 0
+    theirs = outcome.theirs(deletion.before, deletion.people)
+    # What is waived is nobody's to change, also where it names a target by id.
+    others = [
+        place
+        for place in world_places(deletion.before)
+        if place.object.startswith(("public.", "kepler."))
+        and (place not in theirs or place.object == "public.legal_holds")
+    ]
+    assert int(found.group(2)) == len(others)
+    details = flow.sql("select detail::text from erasure.steps where stage = 'controls'")
+    assert len(details) == 2
+    assert all('"before"' not in row["detail"] for row in details)
 
 
 @pytest.mark.parametrize("store", STORES)

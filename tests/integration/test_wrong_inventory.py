@@ -304,6 +304,11 @@ MODELS_SAID = (
     f"{STALE}: has no table in the inventory",
     "models/kepler/masked/clickhouse/mask__kepler_clickhouse__app_events.sql: is another",
 )
+REPORT = "models/kepler/reporting/postgres/report__postgres__emails.sql"
+REPORT_SAID = (
+    "A report would change by masking",
+    f"{REPORT}: the model report__postgres__emails reads the column email of kepler_postgres.contributors",
+)
 YML = "dbt_project/models/kepler/inventory/postgres.yml"
 STORES_SAID = (
     f"postgres: column public.contributors.fax of the inventory does not exist; correct {YML}",
@@ -317,6 +322,10 @@ def spoil_models(project: Path) -> None:
     (masked / "postgres" / "mask__kepler_postgres__payments.sql").unlink()
     (project / STALE).write_text("{{ masked_rows('kepler_postgres', 'payments') }}\n")
     (masked / "clickhouse" / "mask__kepler_clickhouse__app_events.sql").write_text("select 1\n")
+
+
+def spoil_reports(project: Path) -> None:
+    (project / REPORT).write_text("select email from {{ source('kepler_postgres', 'contributors') }}\n")
 
 
 def spoil_column(project: Path) -> None:
@@ -337,6 +346,13 @@ def test_a_mask_model_that_is_missing_stale_or_another_is_named_until_it_is_writ
     assert flow.command("check").code == 0
 
 
+def test_a_report_over_a_column_that_a_rule_changes_is_named(flow: Flow, project: Path) -> None:
+    spoil_reports(project)
+    answer = flow.command("check")
+    assert answer.code == 2, answer.said
+    assert all(text in answer.said for text in REPORT_SAID)
+
+
 def test_a_table_or_column_that_only_the_inventory_knows_is_named(flow: Flow, project: Path) -> None:
     spoil_column(project)
     fault = Fault(store="postgres", old="- name: units", new="- name: moons", says="")
@@ -349,8 +365,8 @@ def test_a_table_or_column_that_only_the_inventory_knows_is_named(flow: Flow, pr
 @pytest.mark.full
 @pytest.mark.parametrize(
     ("spoilt", "says", "code"),
-    [(spoil_models, MODELS_SAID, 2), (spoil_column, STORES_SAID[:1], 3)],
-    ids=["models", "column"],
+    [(spoil_models, MODELS_SAID, 2), (spoil_reports, REPORT_SAID, 2), (spoil_column, STORES_SAID[:1], 3)],
+    ids=["models", "reports", "column"],
 )
 def test_nothing_is_planned_on_such_a_project(
     flow: Flow, project: Path, spoilt: Callable[[Path], None], says: tuple[str, ...], code: int
