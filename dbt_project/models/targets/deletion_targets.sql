@@ -27,9 +27,7 @@ needles as (
 
 erased as (
 
-    select distinct contributor_id
-    from {{ source('erasure', 'erased') }}
-    where restored_at is null
+    select * from {{ ref('erased_contributors') }}
 
 ),
 

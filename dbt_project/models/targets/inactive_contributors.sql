@@ -20,9 +20,7 @@ excluded as (
 
 erased as (
 
-    select distinct contributor_id
-    from {{ source('erasure', 'erased') }}
-    where restored_at is null
+    select * from {{ ref('erased_contributors') }}
 
 ),
 

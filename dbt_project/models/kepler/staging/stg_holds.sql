@@ -20,28 +20,7 @@ disputes as (
 
 judgments as (
 
-    select * from {{ source('kepler_postgres', 'judgments') }}
-
-),
-
-needles as (
-
-    select * from {{ ref('stg_needles') }}
-    where kind = 'email'
-
-),
-
--- Work without an id is whose email it carries.
-authors as (
-
-    select
-        judgments.judgment_id,
-        coalesce(cast(judgments.contributor_id as text), needles.contributor_id) as contributor_id
-    from judgments
-    left join needles
-        on
-            judgments.contributor_id is null
-            and needles.value = {{ normalised_email('judgments.contributor_email') }}
+    select * from {{ ref('stg_judgments') }}
 
 ),
 
@@ -64,11 +43,11 @@ final as (
     union
 
     select
-        authors.contributor_id,
+        judgments.contributor_id,
         'open dispute' as reason
     from disputes
-    inner join authors on disputes.judgment_id = authors.judgment_id
-    where disputes.status = 'open' and authors.contributor_id is not null
+    inner join judgments on disputes.judgment_id = judgments.judgment_id
+    where disputes.status = 'open'
 
 )
 
