@@ -24,7 +24,7 @@ from erasure.errors import BadInput, ErasureError, LeaseLost, StoreRefused
 from erasure.inventory import Inventory
 from erasure.inventory_reading import read_inventory
 from erasure.ledger.freezing import TargetQueries
-from erasure.settings import PROJECT_ROOT, Settings
+from erasure.settings import DEFAULT_WORLD, PROJECT_ROOT, Settings, config_path, load_settings
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -56,19 +56,19 @@ def project_hash() -> str:
     return digest.hexdigest()[:16]
 
 
-def _folder(target: str) -> Path:
-    return CACHE_DIR / project_hash() / target
+def _folder(target: str, world: str) -> Path:
+    return CACHE_DIR / project_hash() / world / target
 
 
 @cache
-def _manifest(target: str, version: str) -> "Manifest":
-    """The parsed project for one target; parsed once for each state of its files, then read from the cache."""
+def _manifest(target: str, world: str, version: str) -> "Manifest":
+    """The parsed project with one world; parsed once for each state of its files, then read from the cache."""
     from dbt.contracts.graph.manifest import Manifest
 
-    packed = CACHE_DIR / version / target / "manifest.msgpack"
+    packed = CACHE_DIR / version / world / target / "manifest.msgpack"
     if packed.exists():
         return Manifest.from_msgpack(packed.read_bytes())
-    outcome = _invoke(["parse"], target=target, folder=packed.parent, manifest=None)
+    outcome = _invoke(["parse"], target=target, world=world, folder=packed.parent, manifest=None)
     if outcome.result is None:
         raise BadInput(f"dbt cannot read the project: {_told(outcome.exception)}; nothing was changed.")
     manifest: Manifest = outcome.result
@@ -98,16 +98,28 @@ def _told(error: BaseException | None) -> str:
 def prepare() -> None:
     """Parses the project for both targets unless that has been done for its present state."""
     for target in TARGETS:
-        _manifest(target, project_hash())
+        _manifest(target, DEFAULT_WORLD, project_hash())
 
 
-def manifest_json(target: str) -> Mapping[str, Any]:
+def configured_world() -> str:
+    """The world of the configuration that this process would read; the default where there is none, or a wrong one.
+
+    For what is built before anybody asks for settings, and must load without them.
+    """
+    try:
+        path = config_path(config=None, integration=False, environ=os.environ)
+        return load_settings(path, environ=os.environ).erasure.world
+    except ErasureError:
+        return DEFAULT_WORLD
+
+
+def manifest_json(target: str, world: str) -> Mapping[str, Any]:
     """The manifest as dagster-dbt and the inventory read it."""
-    path = _folder(target) / "manifest.json"
+    path = _folder(target, world) / "manifest.json"
     if not path.exists():
         # This process may remember what somebody has removed from the disk.
         _manifest.cache_clear()
-        _manifest(target, project_hash())
+        _manifest(target, world, project_hash())
     content: Mapping[str, Any] = json.loads(path.read_bytes())
     return content
 
@@ -117,7 +129,7 @@ def _inventory(world: str, version: str) -> Inventory:
     problems = problems_of_files(PROJECT_DIR, world)
     if problems:
         raise BadInput("The inventory is wrong; nothing was changed.", problems)
-    return read_inventory(manifest_json("postgres")["sources"], world=world)
+    return read_inventory(manifest_json("postgres", world)["sources"], world=world)
 
 
 def inventory_of(world: str) -> Inventory:
@@ -138,19 +150,22 @@ def inventory_with_models(world: str) -> Inventory:
             "Nothing was changed.",
             [f"{path.relative_to(PROJECT_DIR)}: {what}" for path, what in found.items()],
         )
-    problems = problems_of_reports({target: manifest_json(target) for target in TARGETS}, inventory)
+    problems = problems_of_reports({target: manifest_json(target, world) for target in TARGETS}, inventory)
     if problems:
         raise BadInput("A report would change by masking; nothing was changed.", problems)
     return inventory
 
 
-def _invoke(arguments: list[str], *, target: str, folder: Path, manifest: "Manifest | None") -> Any:
+def _invoke(
+    arguments: list[str], *, target: str, world: str, folder: Path, manifest: "Manifest | None"
+) -> Any:
     from dbt.cli.main import dbtRunner
 
     quiet = ["--log-level", "none", "--log-level-file", "none", "--no-write-json", "--no-partial-parse"]
     places = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR), "--target", target]
     with _ONE_CALL:
         _forget_repeated_flags()
+        os.environ["DBT_WORLD"] = world
         return dbtRunner(manifest=manifest).invoke(
             [*quiet, *arguments, *places, "--target-path", str(folder), "--log-path", str(folder)]
         )
@@ -247,10 +262,13 @@ class DbtProject:
         os.environ.update(_environment(self._settings))
         # Nothing here asks which relations exist, so dbt need not list them.
         arguments = [command, "--no-populate-cache", "--select", select, "--vars", json.dumps(variables)]
-        manifest = _fresh(_manifest(target, project_hash()))
+        world = self._settings.erasure.world
+        manifest = _fresh(_manifest(target, world, project_hash()))
         if target == "postgres":
             _point_at(manifest, self._settings.database.database)
-        outcome = _invoke(arguments, target=target, folder=_folder(target), manifest=manifest)
+        outcome = _invoke(
+            arguments, target=target, world=world, folder=_folder(target, world), manifest=manifest
+        )
         if outcome.exception is not None:
             raise DbtFailed(
                 f"dbt {command} failed for {target} ({_kind_of(str(outcome.exception))})."

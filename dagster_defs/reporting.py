@@ -31,7 +31,7 @@ def problems_of_reports(manifests: Mapping[str, Mapping[str, Any]], inventory: I
     objects = {(item.source, item.name): item for item in inventory.objects}
     problems = []
     for dialect, manifest in manifests.items():
-        nodes = list(_nodes(manifest, inventory.world))
+        nodes = list(_nodes(manifest))
         models = frozenset(str(node["name"]) for node in nodes)
         for node in nodes:
             found = dict.fromkeys(problems_of_report(str(node["raw_code"]), dialect, models, objects))
@@ -72,9 +72,9 @@ def problems_of_report(
             yield f"reads {table.sql(dialect)}, which is neither source(), ref(), nor a CTE defined above it"
 
 
-def _nodes(manifest: Mapping[str, Any], world: str) -> Iterator[Mapping[str, Any]]:
+def _nodes(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for _, node in sorted(manifest["nodes"].items()):
-        if node["resource_type"] == "model" and node["fqn"][1:3] == [world, _FOLDER]:
+        if node["resource_type"] == "model" and node["fqn"][1] == _FOLDER:
             yield node
 
 

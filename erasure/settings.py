@@ -22,6 +22,7 @@ from erasure.ini import read_ini
 CONFIG_VARIABLE = "CONTRIBUTOR_DELETION_CONFIG"
 VAR_VARIABLE = "CONTRIBUTOR_DELETION_VAR"
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_WORLD = "kepler"
 _IPV6 = 6
 # Environment variable -> (section, key). The first seven are those that users of the older scripts know.
 ENVIRONMENT: Mapping[str, tuple[str, str]] = {
@@ -148,7 +149,7 @@ class ApiSettings(_Section):
 class ErasureSettings(_Section):
     """The product's own: the world, the key of the suppression hashes, the guards."""
 
-    world: str = Setting(default="kepler", pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
+    world: str = Setting(default=DEFAULT_WORLD, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
     hash_key: SecretStr | None = None
     max_contributors: int = Setting(default=10_000, ge=1)
     max_share_of_contributors: float = Setting(default=0.20, gt=0, le=1)

@@ -13,7 +13,7 @@ from dagster_dbt import DagsterDbtTranslator, build_dbt_asset_specs
 from dagster_defs.assets.common import counts_metadata, log_progress, working
 from dagster_defs.assets.controls import BEFORE
 from dagster_defs.assets.revoke import ACCESS
-from dagster_defs.dbt_runner import manifest_json
+from dagster_defs.dbt_runner import configured_world, manifest_json
 from dagster_defs.partitions import batches
 from dagster_defs.resources import Platform
 from erasure import execution
@@ -93,11 +93,11 @@ def _python_store(name: str) -> dg.AssetsDefinition:
     return mask_store
 
 
-def _sql_store(name: str, after: list[dg.AssetKey]) -> dg.AssetsDefinition:
+def _sql_store(name: str, after: list[dg.AssetKey], world: str) -> dg.AssetsDefinition:
     tables = [
         spec.replace_attributes(deps=after, partitions_def=batches)
         for spec in build_dbt_asset_specs(
-            manifest=manifest_json(name),
+            manifest=manifest_json(name, world),
             dagster_dbt_translator=_MaskTranslator(),
             select="config.materialized:mask",
         )
@@ -126,8 +126,9 @@ def _sql_store(name: str, after: list[dg.AssetKey]) -> dg.AssetsDefinition:
 
 def mask_assets() -> list[dg.AssetsDefinition]:
     """All of them; reads dbt's manifest, so it is called when the code location is built."""
+    world = configured_world()
     return [
-        _sql_store("clickhouse", [ACCESS, BEFORE]),
+        _sql_store("clickhouse", [ACCESS, BEFORE], world),
         *(_python_store(name) for name in FIRST if name != "clickhouse"),
-        _sql_store(LAST, [key_of(name) for name in FIRST]),
+        _sql_store(LAST, [key_of(name) for name in FIRST], world),
     ]

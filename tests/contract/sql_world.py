@@ -237,13 +237,17 @@ def make_analytics(client: Client) -> None:
 
 def render_inline(world: SqlWorld, engine: str, text: str) -> str:
     """A piece of Jinja as dbt renders it for an engine, with the project's own macros."""
-    manifest = dbt_runner._fresh(dbt_runner._manifest(engine, dbt_runner.project_hash()))
+    manifest = dbt_runner._fresh(dbt_runner._manifest(engine, "kepler", dbt_runner.project_hash()))
     arguments = ["compile", "--no-populate-cache", "--inline", text, "--vars", f"{{batch_id: {BATCH}}}"]
     with pytest.MonkeyPatch.context() as patch:
         for name, value in dbt_runner._environment(world.settings).items():
             patch.setenv(name, value)
         outcome = dbt_runner._invoke(
-            arguments, target=engine, folder=dbt_runner._folder(engine), manifest=manifest
+            arguments,
+            target=engine,
+            world="kepler",
+            folder=dbt_runner._folder(engine, "kepler"),
+            manifest=manifest,
         )
     assert outcome.success, outcome.exception
     return str(outcome.result.results[0].node.compiled_code)

@@ -26,7 +26,10 @@ def named(file: Path) -> list[str]:
     return [str(test["name"]) for test in content["unit_tests"]]
 
 
-EXAMPLES = sorted(name for file in MODELS.rglob("*__unit_tests.yml") for name in named(file))
+FOLDERS = ("targets", "kepler/staging")
+EXAMPLES = sorted(
+    name for folder in FOLDERS for file in (MODELS / folder).glob("*__unit_tests.yml") for name in named(file)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +64,10 @@ def test_a_model_does_what_its_example_says(results: Mapping[str, Result], examp
 def test_every_model_of_the_target_set_has_an_example_and_no_test_was_left_out(
     results: Mapping[str, Result],
 ) -> None:
-    manifest = dbt_runner.manifest_json("postgres")
+    manifest = dbt_runner.manifest_json("postgres", "kepler")
     declared = {test["name"]: test["model"] for test in manifest["unit_tests"].values()}
     assert sorted(declared) == EXAMPLES
-    models = {
-        path.stem for folder in ("targets", "kepler/staging") for path in (MODELS / folder).glob("*.sql")
-    }
+    models = {path.stem for folder in FOLDERS for path in (MODELS / folder).glob("*.sql")}
     assert set(declared.values()) == models
     assert set(EXAMPLES) <= results.keys()
 

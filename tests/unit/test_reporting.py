@@ -28,7 +28,7 @@ def problems(raw_code: str, dialect: str = "postgres") -> list[str]:
 
 
 def test_the_reports_of_the_world_read_nothing_that_changes() -> None:
-    manifests = {target: manifest_json(target) for target in TARGETS}
+    manifests = {target: manifest_json(target, "kepler") for target in TARGETS}
     assert problems_of_reports(manifests, inventory_of("kepler")) == []
     named = {
         node["name"].split("__")[1]
@@ -116,11 +116,11 @@ def test_a_planted_report_is_named_with_its_column_and_file() -> None:
     planted = {
         "resource_type": "model",
         "name": "report__postgres__emails",
-        "fqn": ["contributor_deletion", "kepler", "reporting", "postgres", "report__postgres__emails"],
+        "fqn": ["contributor_deletion", "reporting", "postgres", "report__postgres__emails"],
         "original_file_path": "models/kepler/reporting/postgres/report__postgres__emails.sql",
         "raw_code": f"with people as (select email from {PEOPLE}) select email, count(*) from people group by 1",
     }
-    elsewhere = {**planted, "fqn": ["contributor_deletion", "other", "reporting", "postgres", "x"]}
+    elsewhere = {**planted, "fqn": ["contributor_deletion", "staging", "x"]}
     assert problems_of_reports(
         {"postgres": {"nodes": {"a": planted, "b": elsewhere}}}, inventory_of("kepler")
     ) == [
