@@ -25,6 +25,7 @@ from erasure.inventory import Inventory
 from erasure.inventory_reading import read_inventory
 from erasure.ledger.freezing import TargetQueries
 from erasure.settings import DEFAULT_WORLD, PROJECT_ROOT, Settings, config_path, load_settings
+from erasure.stores.sql import MaskExpressions
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -216,10 +217,25 @@ class DbtProject:
         found = self._compile(store, f"path:{folder}", {})
         return {model: sql for model, sql in found.items() if is_report(model)}
 
-    def mask(self, store: str, batch_id: str, fence: int) -> Mapping[str, int]:
-        """Runs the mask models of a store; object -> rows changed. Raises LeaseLost or StoreRefused."""
-        variables = {"batch_id": batch_id, "fence": fence, **self._limits()}
-        result = self._call("run", store, self._masks(store), variables)
+    def expressions(self, store: str, batch_id: str) -> Mapping[str, MaskExpressions]:
+        """Object -> the pieces of its mask, rendered by the same macros."""
+        variables = {"batch_id": batch_id, "form": "expressions"}
+        found = self._compile(store, self._masks(store), variables)
+        return {_object_of(model): MaskExpressions(**json.loads(text)) for model, text in found.items()}
+
+    def mask(
+        self, store: str, batch_id: str, fence: int, storage: Mapping[str, str] | None = None
+    ) -> Mapping[str, int]:
+        """Runs the mask models of a store, or of the objects in `storage`; object -> rows changed.
+
+        Raises LeaseLost or StoreRefused.
+        """
+        select = self._masks(store)
+        if storage is not None:
+            source = f"{self._settings.erasure.world}_{store}"
+            select = " ".join(f"mask__{source}__{name}" for name in sorted(storage))
+        variables = {"batch_id": batch_id, "fence": fence, "storage": dict(storage or {}), **self._limits()}
+        result = self._call("run", store, select, variables)
         failed = [
             (item.node.name, str(item.message or "")) for item in result if str(item.status) != "success"
         ]
@@ -338,6 +354,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "DBT_CLICKHOUSE_HOST": settings.clickhouse.host,
         "DBT_CLICKHOUSE_PORT": str(settings.clickhouse.port),
         "DBT_CLICKHOUSE_USER": settings.clickhouse.username,
+        "DBT_CLICKHOUSE_CLUSTER": settings.clickhouse.cluster,
         "DBT_ENV_SECRET_CLICKHOUSE_PASSWORD": settings.clickhouse.password.get_secret_value(),
         "DBT_CLICKHOUSE_CONNECT_SECONDS": str(settings.clickhouse.connect_seconds),
     }

@@ -109,6 +109,8 @@ class ClickHouseSettings(_StoreSection):
     port: Port = 8123
     username: str
     password: SecretStr
+    # The name of a cluster, as system.clusters has it; empty for a server on its own.
+    cluster: str = Setting(default="", pattern=r"^[A-Za-z0-9_.{}-]*$")
 
 
 class ElasticsearchSettings(_StoreSection):

@@ -21,7 +21,7 @@ from erasure.ledger.database import connect
 from erasure.ledger.freezing import differences, load_targets, targets_digest
 from erasure.plan import PRODUCT_VERSION, Plan, PlanCounts, conflicts, drifted, exceeded_caps
 from erasure.settings import Settings
-from erasure.stores.clickhouse import ClickHouseStore
+from erasure.stores.clickhouse.store import ClickHouseStore
 from erasure.stores.redis import RedisStore
 
 GROUP = "plan"

@@ -6,6 +6,7 @@ Keep out: connections and dialects; each engine has its own module beside this o
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from erasure.counts import Count, Counts
@@ -17,6 +18,15 @@ from erasure.stores.base import Progress
 Connected = TypeVar("Connected")
 
 
+@dataclass(frozen=True, kw_only=True)
+class MaskExpressions:
+    """The pieces of a table's mask in SQL, over its columns without an alias; `values` is column -> masked value."""
+
+    is_subject: str
+    not_yet_masked: str
+    values: Mapping[str, str]
+
+
 class MaskModels(Protocol):
     """dbt, as a store sees it; whoever wires the store hands it in."""
 
@@ -24,8 +34,17 @@ class MaskModels(Protocol):
         """Object -> the select of the rows that its mask will change."""
         ...
 
-    def mask(self, store: str, batch_id: str, fence: int) -> Mapping[str, int]:
-        """Runs the masks; object -> rows changed."""
+    def expressions(self, store: str, batch_id: str) -> Mapping[str, MaskExpressions]:
+        """Object -> the predicates and values that its mask is made of (ClickHouse only)."""
+        ...
+
+    def mask(
+        self, store: str, batch_id: str, fence: int, storage: Mapping[str, str] | None = None
+    ) -> Mapping[str, int]:
+        """Runs the masks; object -> rows changed.
+
+        storage: object -> the (quoted) table that holds its rows; given, these objects are masked, and no others.
+        """
         ...
 
 

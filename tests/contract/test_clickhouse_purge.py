@@ -13,7 +13,7 @@ from erasure.counts import Count
 from erasure.errors import Incomplete, StoreRefused
 from erasure.ledger import steps
 from erasure.ledger.lease import Lease
-from erasure.stores import clickhouse
+from erasure.stores.clickhouse import purge
 from erasure.stores.base import no_progress
 from tests.contract.sql_world import BATCH, JOB, PROJECT, SqlWorld, make_analytics, person_id
 from tests.sandbox_fixtures import eventually
@@ -90,7 +90,7 @@ def test_what_a_killed_purge_has_left_set_is_put_back(world: SqlWorld, lease: Le
 def test_a_query_that_still_reads_old_parts_makes_a_purge_incomplete(
     world: SqlWorld, lease: Lease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clickhouse, "_PURGE_SECONDS", 0.5)
+    monkeypatch.setattr(purge, "PURGE_SECONDS", 0.5)
     slow = (
         "select sleepEachRow(3), email from kepler.unit_metrics settings max_block_size = 1, max_threads = 1"
     )

@@ -18,7 +18,7 @@ from erasure.errors import StoreRefused, StoreUnavailable
 from erasure.ledger.lease import Lease
 from erasure.rules import MASK
 from erasure.stores.base import no_progress
-from erasure.stores.clickhouse import ClickHouseStore
+from erasure.stores.clickhouse.store import ClickHouseStore
 from tests.contract.clickhouse_gateway_support import PASSWORD, USER, Gateway, free_port
 from tests.contract.sql_world import BATCH, JOB, PROJECT, SqlWorld, make_analytics, person_id, settings_of
 

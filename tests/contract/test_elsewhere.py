@@ -16,7 +16,7 @@ from dagster_defs.wiring import store_of
 from erasure.errors import Incomplete, StoreRefused
 from erasure.inventory import ALL_STORES
 from erasure.ledger.database import migrate
-from erasure.stores.clickhouse import ClickHouseStore
+from erasure.stores.clickhouse.store import ClickHouseStore
 from tests.contract.sql_world import SqlWorld, make_analytics, person_id, settings_of
 
 ANN, EMAIL = person_id(1), "ann.elsewhere@example.com"

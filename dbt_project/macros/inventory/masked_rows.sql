@@ -31,6 +31,7 @@ where
 {%- endmacro %}
 
 {% macro clickhouse__masked_rows(spec, relation) -%}
+{%- if var('form', 'rows') == 'expressions' -%} {{ return(mask_expressions(spec)) }} {%- endif -%}
 select
     {%- for key in spec.primary_key %}
     {{ quoted(key) }}{{ ',' if spec.columns or not loop.last }}

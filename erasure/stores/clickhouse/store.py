@@ -1,0 +1,185 @@
+"""ClickHouse, the analytics: carries the target set over, counts and masks through the dbt models, purges old parts.
+
+Add here: the order in which a step asks the other modules of this package.
+Keep out: rules and predicates (dbt macros); literals of a person in any statement.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import Any
+
+from erasure.counts import Count, Counts
+from erasure.errors import StoreRefused
+from erasure.inventory import InventoryObject
+from erasure.settings import ClickHouseSettings
+from erasure.stores import sql as shared
+from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress
+from erasure.stores.clickhouse import dictionaries, mutations, parity
+from erasure.stores.clickhouse.catalog import Table, listed, read_tables
+from erasure.stores.clickhouse.connection import Server, connected
+from erasure.stores.clickhouse.obstacles import obstacles
+from erasure.stores.clickhouse.purge import purge_parts
+from erasure.stores.clickhouse.shadow import Shadow
+from erasure.stores.clickhouse.targets import carried_over, forget
+from erasure.targets import TargetSet
+
+NAME = "clickhouse"
+
+
+class ClickHouseStore(shared.SqlStore[ClickHouseSettings]):
+    """The world's tables in ClickHouse."""
+
+    name = NAME
+
+    def health(self) -> Health:
+        """Asks for the server's version."""
+        with connected(self._settings) as server:
+            return Health(engine="ClickHouse", version=str(server.client.command("select version()")))
+
+    def unregistered(self) -> list[str]:
+        """What inventory and catalog do not agree on, and what of the inventory cannot be masked."""
+        found: list[str] = []
+        with connected(self._settings) as server:
+            for schema in sorted({item.schema for item in self._registered}):
+                mine = tuple(item for item in self._registered if item.schema == schema)
+                found += shared.unregistered(
+                    store=NAME,
+                    world=self._world,
+                    schema=schema,
+                    catalog=listed(server, schema, frozenset(item.location for item in mine)),
+                    objects=mine,
+                    elsewhere="check [clickhouse] host and port, and that its username may see the tables",
+                )
+            return found + obstacles(server, self._registered)
+
+    def holdings(self) -> Holdings:
+        """The rows of each table, up to a thousand."""
+        with connected(self._settings) as server:
+            return {item.name: _held(server, item) for item in self._objects}
+
+    def count(self, targets: TargetSet) -> Counts:
+        """The rows that each mask would change, among how many; conflicts beside."""
+        with connected(self._settings) as server, carried_over(server, targets):
+            return self._counted(server, targets)
+
+    def mask(self, targets: TargetSet, progress: Progress) -> Counts:
+        """One mutation a table, or an exchange where a key is masked; then a recount."""
+        with connected(self._settings) as server, carried_over(server, targets):
+            tables = read_tables(server, self._objects)
+            expressions = self._models.expressions(NAME, targets.batch_id)
+            for table in tables:
+                mutations.refuse_stuck(server, table)
+                progress(table.item.name, 0, 0)
+            changed: dict[str, int] = {}
+            for by_exchange, group in groupby(_in_turn(tables), key=lambda table: bool(table.masked_keys)):
+                turn = list(group)
+                if by_exchange:
+                    changed |= _exchanged(server, turn, expressions, progress)
+                else:
+                    changed |= self._mutated(server, turn, expressions, targets.batch_id)
+            dictionaries.reload(server, self._objects)
+            left = self._counted(server, targets)
+        return shared.recounted(store=NAME, changed=changed, left=left, progress=progress)
+
+    def purge(self, targets: TargetSet, progress: Progress) -> Counts:
+        """Removes the inactive parts of the masked tables, and of no others."""
+        counts: dict[str, Count] = {}
+        with connected(self._settings) as server:
+            for done, table in enumerate(read_tables(server, self._objects)):
+                progress(table.item.name, done, len(self._objects))
+                purge_parts(server, table)
+                counts[table.item.name] = Count(records=0)
+        return counts
+
+    def forget(self, *, but: frozenset[str]) -> None:
+        """Drops what a crash has left of other batches' target sets; those of `but` may be in use."""
+        with connected(self._settings) as server:
+            forget(server, but=but)
+
+    def _mutated(
+        self,
+        server: Server,
+        tables: list[Table],
+        expressions: Mapping[str, shared.MaskExpressions],
+        batch_id: str,
+    ) -> Mapping[str, int]:
+        """The masks of dbt, between two measures of what they must leave alone."""
+        before = {
+            table.item.name: parity.measured(server, table, expressions[table.item.name]) for table in tables
+        }
+        storage = {table.item.name: table.storage_relation for table in tables}
+        try:
+            changed = self._models.mask(NAME, batch_id, self._fence, storage)
+        except StoreRefused:
+            # A mutation that failed would block its table for ever.
+            reasons = {table.item.name: mutations.end_own(server, table) for table in tables}
+            failed = {name: found for name, found in reasons.items() if found}
+            if not failed:
+                raise
+            name, codes = next(iter(failed.items()))
+            raise StoreRefused(
+                store=NAME,
+                object_name=name,
+                what=f"its mask failed ({', '.join(codes)}) and was taken back from its queue",
+                remedy="look the code up, see the columns computed from the ruled ones; then resume",
+            ) from None
+        for table in tables:
+            name = table.item.name
+            parity.require_equal(table, before[name], parity.measured(server, table, expressions[name]))
+        return changed
+
+    def _counted(self, server: Server, targets: TargetSet) -> Counts:
+        selects = self._models.masked_rows(NAME, targets.batch_id)
+        return {
+            item.name: _count(server, item, selects[item.name], targets.batch_id) for item in self._objects
+        }
+
+
+def _exchanged(
+    server: Server, tables: list[Table], expressions: Mapping[str, shared.MaskExpressions], progress: Progress
+) -> Iterator[tuple[str, int]]:
+    """(Object, rows changed) of tables whose keys are masked."""
+    for table in tables:
+        name = table.item.name
+        shadow = Shadow(
+            server=server,
+            table=table,
+            expressions=expressions[name],
+            still_ours=lambda name=name: progress(name, 0, 0),  # type: ignore[misc]
+        )
+        pending = server.number(
+            f"select count() from {table.relation}"
+            f" where {expressions[name].is_subject} and {expressions[name].not_yet_masked}"
+        )
+        yield name, shadow.run() if pending or shadow.is_begun else 0
+
+
+def _in_turn(tables: list[Table]) -> list[Table]:
+    """As the inventory has them, children first; where there are none, one call of dbt for all that it masks."""
+    if any(table.item.subject.via for table in tables):
+        return tables
+    return sorted(tables, key=lambda table: bool(table.masked_keys))
+
+
+def _held(server: Server, item: InventoryObject) -> int:
+    glance = f"select 1 from {item.schema}.{item.location} limit {COUNTED_AT_MOST}"
+    return server.number(f"select count() from ({glance})")
+
+
+def _count(server: Server, item: InventoryObject, select: str, batch_id: str) -> Count:
+    table = f"{item.schema}.{item.location}"
+    conflicts: Any = 0
+    if item.subject.contributor_id and item.subject.email:
+        # The same normalisation as macros/subjects/normalised_email.sql; a test holds the two together.
+        conflicts = server.number(
+            f"select count() from {table} where {item.subject.contributor_id} is not null"
+            f" and toString({item.subject.contributor_id}) not in"
+            f" (select contributor_id from erasure.targets where batch_id = '{batch_id}' and kind = 'contributor')"
+            f" and lower(trim(both ' \\t\\n\\r\\x0b\\x0c' from {item.subject.email})) in"
+            f" (select value from erasure.targets where batch_id = '{batch_id}' and kind = 'email')"
+        )
+    return Count(
+        records=server.number(f"select count() from ({select})"),
+        total=server.number(f"select count() from {table}"),
+        conflicts=conflicts,
+    )
