@@ -218,8 +218,11 @@ def _fill_clickhouse(judged: Judged) -> None:
     ddl = (WORLD / "ddl_clickhouse.sql").read_text()
     tables = [statement for statement in ddl.split(";") if statement.strip()]
     judged.clickhouse(
-        "drop table if exists unit_metrics sync",
-        "drop table if exists app_events sync",
+        "drop view if exists slow_units_mv sync",
+        *(
+            f"drop table if exists {table} sync"
+            for table in ("unit_metrics", "app_events", "notifications", "slow_units", "job_totals")
+        ),
         *tables,
         f"""insert into unit_metrics select toUUID('{PROJECT}'), toUUID('{PROJECT}'), toUUID('{UNIT}'),
             toUUID(v.1), v.2, 'cat', 'DE', 1, now() from (select arrayJoin([('{ANN}', '{MASK}'),

@@ -226,13 +226,13 @@ def settings_of(config: SandboxConfig, database: str, /, **changes: Mapping[str,
 
 def make_analytics(client: Client) -> None:
     """Kepler's tables in ClickHouse, empty."""
-    client.command("create database if not exists kepler")
-    client.command("drop database if exists erasure sync")
-    for statement in (DDL / "ddl_clickhouse.sql").read_text().split(";"):
-        if statement.strip():
-            table = statement.split()[2]
-            client.command(f"drop table if exists kepler.{table} sync")
-            client.command(statement.replace(table, f"kepler.{table}", 1))
+    for database in ("kepler", "erasure"):
+        client.command(f"drop database if exists {database} sync")
+    client.command("create database kepler")
+    former, client.database = client.database, "kepler"
+    for statement in filter(str.strip, (DDL / "ddl_clickhouse.sql").read_text().split(";")):
+        client.command(statement)
+    client.database = former
 
 
 def render_inline(world: SqlWorld, engine: str, text: str) -> str:

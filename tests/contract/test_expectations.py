@@ -100,7 +100,12 @@ def test_masked_values_and_records_of_targets_are_counted_and_the_control_is_not
     assert in_postgres["support_messages.body"] == 2
     assert records(judged, "postgres")["judgments"] == 3
     assert masked(judged, "clickhouse")["unit_metrics.email"] == 2
-    assert records(judged, "clickhouse") == {"unit_metrics": 2, "app_events": 1}
+    assert records(judged, "clickhouse") == {
+        "unit_metrics": 2,
+        "app_events": 1,
+        "notifications": 0,
+        "slow_units": 0,
+    }
     assert masked(judged, "elasticsearch") == {
         "units.latest.workerEmail": 1,
         "units.judgments[].workerEmail": 2,
@@ -211,7 +216,7 @@ def test_what_is_left_after_expiry_is_judged_by_ids_and_the_rest_is_named(
     done = {"app_events": 9, "unit_metrics": 2}
     in_clickhouse = verify_store(judged.settings, inventory, BATCH, "clickhouse", tmp_path, done)
     assert in_clickhouse.success
-    assert in_clickhouse.unjudged == ("app_events.worker_email",)
+    assert in_clickhouse.unjudged == ("app_events.worker_email", "notifications.recipient")
 
 
 def test_all_stores_add_their_verdict_to_one_site_that_names_nobody(

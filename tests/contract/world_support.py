@@ -131,7 +131,7 @@ def content(stores: WorldStores) -> dict[str, object]:
         )
         for table in tables(stores)
     }
-    for table in ("unit_metrics", "app_events"):
+    for table in ("unit_metrics", "app_events", "notifications", "slow_units", "job_totals"):
         query = f"SELECT count(), groupBitXor(cityHash64(*)), sum(cityHash64(*)) FROM {table}"
         found[f"clickhouse {table}"] = clickhouse(stores).query(query).result_rows
     found["search"] = sorted((hit["_index"], hit["_id"], str(hit["_source"])) for hit in documents(stores))

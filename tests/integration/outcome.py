@@ -149,6 +149,8 @@ def _masked_document(document: dict[str, Any], ids: set[str]) -> dict[str, Any]:
 def _masked_row(row: dict[str, Any], now: dict[str, Any], ids: set[str], emails: set[str]) -> dict[str, Any]:
     if row.get("contributor_id") in ids:
         return {**row, "email": MASK}
+    if str(row.get("recipient")).strip().lower() in emails:
+        return {**row, "recipient": MASK}
     if str(row.get("worker_email")).strip().lower() in emails:
         # How an address is cut short is for the rules' own tests.
         return {**row, "worker_email": MASK, "ip": now["ip"]}

@@ -100,7 +100,12 @@ def test_kepler_names_objects_in_all_five_stores() -> None:
     inventory = kepler_inventory()
     assert inventory.stores == ALL_STORES
     assert inventory.contributors.name == "contributors"
-    assert {item.name for item in inventory.of("clickhouse")} == {"unit_metrics", "app_events"}
+    assert {item.name for item in inventory.of("clickhouse")} == {
+        "unit_metrics",
+        "app_events",
+        "notifications",
+        "slow_units",
+    }
 
 
 def test_a_child_comes_before_the_parent_it_is_reached_through() -> None:

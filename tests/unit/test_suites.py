@@ -105,7 +105,10 @@ def test_after_expiry_free_text_and_records_known_by_email_alone_are_left_unjudg
     unjudged = unjudged_places(inventory, "postgres", expired)
     assert "support_messages.body" in unjudged
     assert "judgments.contributor_email" not in unjudged
-    assert unjudged_places(inventory, "clickhouse", expired) == ("app_events.worker_email",)
+    assert unjudged_places(inventory, "clickhouse", expired) == (
+        "app_events.worker_email",
+        "notifications.recipient",
+    )
     assert "app_events.worker_email" not in judged_places(inventory, "clickhouse", expired)
 
 

@@ -30,6 +30,7 @@ _METRICS = (
     *("project_id", "job_id", "unit_id", "contributor_id", "email", "label", "country"),
     *("seconds_spent", "created_at"),
 )
+_TABLES = ("unit_metrics", "app_events", "notifications", "slow_units", "job_totals")
 _APP_EVENTS = ("event_id", "event", "worker_email", "ip", "duration_ms", "created_at")
 
 
@@ -55,8 +56,9 @@ def write_clickhouse(stores: WorldStores, world: World, progress: Progress) -> C
                 progress("clickhouse/unit_metrics", done, world.judgments)
         metrics.send()
         events.send()
-        client.command(_text("derive_clickhouse.sql"))
-        return {table: _count(client, table) for table in ("unit_metrics", "app_events")}
+        for statement in filter(str.strip, _text("derive_clickhouse.sql").split(";")):
+            client.command(statement)
+        return {table: _count(client, table) for table in _TABLES}
 
 
 class _Insertion:

@@ -1,0 +1,1 @@
+{{ masked_rows('kepler_clickhouse', 'notifications') }}
