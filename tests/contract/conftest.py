@@ -5,6 +5,7 @@ Keep out: fixtures themselves; they stand beside what they make, in `*_world.py`
 """
 
 from tests.contract.clickhouse_gateway_support import gateway, own_gateway, people
+from tests.contract.clickhouse_shapes import shapes
 from tests.contract.postgres_survey_support import survey_ground
 from tests.contract.redis_support import redis_config, redis_db, redis_store
 from tests.contract.search_support import ground, server
@@ -21,6 +22,7 @@ __all__ = [
     "redis_db",
     "redis_store",
     "server",
+    "shapes",
     "sql_world",
     "survey_ground",
     "world_stores",

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from dagster_defs import dbt_runner
 from erasure.rules import ASCII_BLANKS, MASK, Person, Rule, apply, is_mask, normalise_email
 from erasure.settings import PROJECT_ROOT
-from erasure.stores.clickhouse_subjects import described
+from erasure.stores.clickhouse.subjects import described
 from erasure.targets import TargetSet
 from tests.contract.sql_world import BATCH, SqlWorld, person_id, render_inline
 

@@ -1,6 +1,6 @@
 """What stands in the way of masking a table, found from the catalog before anything is changed: one sentence each.
 
-Holds: `obstacles`.
+Holds: `obstacles`, which refuse a plan, and `notices`, which are told with it.
 Add here: a shape of a table, or a type, that a mask would fail on or spoil.
 Keep out: tables and columns that the inventory does not know (`erasure/stores/sql.py`), and values.
 """
@@ -9,16 +9,21 @@ import re
 from collections.abc import Iterator, Sequence
 
 from erasure.inventory import InventoryObject
-from erasure.rules import MASK, Rule
+from erasure.rules import HASH_DIGITS, MASK, NEEDS_SUBJECT, Rule
 from erasure.stores.clickhouse.catalog import Column, Table, read_tables
 from erasure.stores.clickhouse.connection import Server
 from erasure.stores.clickhouse.dictionaries import dictionaries_of
 
 NAME = "clickhouse"
-_HASH = "hash"
 _ID_LENGTH = 36
 # What a rule writes at most, where it is text; `truncate_ip` never makes a value longer than the mask or an address.
-_LONGEST = {Rule.CONSTANT: len(MASK), Rule.UNIQUE: len(MASK) + 1 + _ID_LENGTH, Rule.TRUNCATE_IP: len(MASK)}
+_LONGEST = {
+    Rule.CONSTANT: len(MASK),
+    Rule.UNIQUE: len(MASK) + 1 + _ID_LENGTH,
+    Rule.HASH: len(MASK) + 1 + HASH_DIGITS,
+    Rule.TRUNCATE_IP: len(MASK),
+    Rule.COARSEN_DATE: len(MASK),
+}
 _WRAPPERS = re.compile(r"^(?:Nullable|LowCardinality)\((.*)\)$")
 
 
@@ -28,10 +33,23 @@ def obstacles(server: Server, items: Sequence[InventoryObject]) -> list[str]:
     `items` are the registered ones, the waived too: these are named by nobody, and their dictionaries neither.
     """
     found: list[str] = []
-    for table in read_tables(server, [item for item in items if item.waived is None and item.ruled_fields]):
+    for table in read_tables(server, [item for item in items if item.waived is None and item.is_masked]):
         file = _file(table.item)
         found += [f"{NAME}: {sentence} in {file}" for sentence in _of_table(table, server.cluster)]
     return found + list(_of_dictionaries(server, items)) + list(_of_views(server, items))
+
+
+def notices(server: Server, items: Sequence[InventoryObject]) -> list[str]:
+    """One sentence for each kept column that a ruled one has filled, and that a mutation does not compute anew."""
+    return [
+        f"{NAME}: column {table.where}.{column.name} is kept, and was filled from a ruled column when its row was "
+        f"written; give it a rule in {_file(table.item)} where that is personal"
+        for table in read_tables(server, [item for item in items if item.waived is None and item.ruled_fields])
+        for column in table.columns
+        if column.default_kind == "DEFAULT"
+        and column.name not in table.ruled
+        and column.derives_from(frozenset(table.ruled))
+    ]
 
 
 def _of_table(table: Table, cluster: str) -> Iterator[str]:
@@ -40,19 +58,15 @@ def _of_table(table: Table, cluster: str) -> Iterator[str]:
         yield f"table {table.where} has the engine {engine}, which updates no rows; waive it with a reason"
         return
     by_name = {column.name: column for column in table.columns}
-    for name, rule in table.ruled.items():
-        if name in by_name:
-            yield from _of_column(table, by_name[name], rule)
-    for column in table.columns:
-        if (
-            column.default_kind == "DEFAULT"
-            and column.name not in table.ruled
-            and column.derives_from(frozenset(table.ruled))
-        ):
-            yield (
-                f"column {table.where}.{column.name} is filled from a ruled column when a row is written, and a mask "
-                "does not compute it anew; take its DEFAULT away where it holds nothing personal, else give it a rule"
-            )
+    for field in table.item.ruled_fields:
+        # What is within an array or a document is for the rules themselves.
+        if field.name in by_name and not (field.elements or field.path):
+            yield from _of_column(table, by_name[field.name], field.rule)
+    if cluster and NEEDS_SUBJECT & set(table.ruled.values()):
+        yield (
+            f"table {table.where} has a rule that must know the subject ({', '.join(sorted(NEEDS_SUBJECT))}), which a "
+            "node of a cluster cannot look up; choose constant or clear"
+        )
     yield from _of_keys(table, cluster)
 
 
@@ -117,13 +131,13 @@ def _of_keys(table: Table, cluster: str) -> Iterator[str]:
     followers = {column.name for column in table.following}
     for column in keys:
         rule = table.ruled.get(column.name)
-        if not (column.in_sorting_key or column.in_partition_key) or rule == _HASH:
+        if not (column.in_sorting_key or column.in_partition_key) or rule == Rule.HASH:
             continue
-        if column.name in followers and set(table.ruled.values()) <= {_HASH}:
+        if column.name in followers and set(table.ruled.values()) <= {Rule.HASH}:
             continue
         yield (
             f"column {table.where}.{column.name} is a key of the engine {table.storage_engine}, which would make one "
-            f"record of all that the rule {rule or 'of its source'} gives one value; choose the rule {_HASH}"
+            f"record of all that the rule {rule or 'of its source'} gives one value; choose the rule {Rule.HASH}"
         )
 
 

@@ -11,13 +11,14 @@ from typing import Any
 from erasure.counts import Count, Counts
 from erasure.errors import StoreRefused
 from erasure.inventory import InventoryObject
+from erasure.rules import Rule
 from erasure.settings import ClickHouseSettings
 from erasure.stores import sql as shared
-from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress
+from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress, Survey
 from erasure.stores.clickhouse import dictionaries, mutations, parity
 from erasure.stores.clickhouse.catalog import Table, listed, read_tables
 from erasure.stores.clickhouse.connection import Server, connected
-from erasure.stores.clickhouse.obstacles import obstacles
+from erasure.stores.clickhouse.obstacles import notices, obstacles
 from erasure.stores.clickhouse.purge import purge_parts
 from erasure.stores.clickhouse.shadow import Shadow
 from erasure.stores.clickhouse.targets import carried_over, forget
@@ -36,8 +37,8 @@ class ClickHouseStore(shared.SqlStore[ClickHouseSettings]):
         with connected(self._settings) as server:
             return Health(engine="ClickHouse", version=str(server.client.command("select version()")))
 
-    def unregistered(self) -> list[str]:
-        """What inventory and catalog do not agree on, and what of the inventory cannot be masked."""
+    def survey(self) -> Survey:
+        """What inventory and catalog do not agree on, what cannot be masked, and what a mask does not reach."""
         found: list[str] = []
         with connected(self._settings) as server:
             for schema in sorted({item.schema for item in self._registered}):
@@ -50,7 +51,10 @@ class ClickHouseStore(shared.SqlStore[ClickHouseSettings]):
                     objects=mine,
                     elsewhere="check [clickhouse] host and port, and that its username may see the tables",
                 )
-            return found + obstacles(server, self._registered)
+            return Survey(
+                problems=(*found, *obstacles(server, self._registered)),
+                notices=tuple(notices(server, self._registered)),
+            )
 
     def holdings(self) -> Holdings:
         """The rows of each table, up to a thousand."""
@@ -104,8 +108,11 @@ class ClickHouseStore(shared.SqlStore[ClickHouseSettings]):
         batch_id: str,
     ) -> Mapping[str, int]:
         """The masks of dbt, between two measures of what they must leave alone."""
+        # Of records that go as a whole nothing must stay.
+        compared = [table for table in tables if table.item.rule is not Rule.DELETE]
         before = {
-            table.item.name: parity.measured(server, table, expressions[table.item.name]) for table in tables
+            table.item.name: parity.measured(server, table, expressions[table.item.name])
+            for table in compared
         }
         storage = {table.item.name: table.storage_relation for table in tables}
         try:
@@ -123,7 +130,7 @@ class ClickHouseStore(shared.SqlStore[ClickHouseSettings]):
                 what=f"its mask failed ({', '.join(codes)}) and was taken back from its queue",
                 remedy="look the code up, see the columns computed from the ruled ones; then resume",
             ) from None
-        for table in tables:
+        for table in compared:
             name = table.item.name
             parity.require_equal(table, before[name], parity.measured(server, table, expressions[name]))
         return changed
