@@ -13,8 +13,8 @@ from erasure.counts import Count
 from erasure.errors import Incomplete, StoreRefused
 from erasure.ledger import steps
 from erasure.ledger.lease import Lease
-from erasure.stores.clickhouse import purge
 from erasure.stores.base import no_progress
+from erasure.stores.clickhouse import purge
 from tests.contract.sql_world import BATCH, JOB, PROJECT, SqlWorld, make_analytics, person_id
 from tests.sandbox_fixtures import eventually
 

@@ -39,7 +39,9 @@ class Column:
 
     def derives_from(self, names: frozenset[str]) -> bool:
         """Whether its expression names one of these columns."""
-        return any(re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", self.default_expression) for name in names)
+        return any(
+            re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", self.default_expression) for name in names
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

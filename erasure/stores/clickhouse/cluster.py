@@ -31,8 +31,10 @@ def system_table(table: str, cluster: str) -> str:
 
 
 def targets_ddl(cluster: str) -> str:
-    """Creates `erasure.targets`; in a cluster every node of every shard has the whole of it, for a mutation reads its own."""
-    engine = "ReplicatedMergeTree('/clickhouse/erasure/targets', '{shard}-{replica}')" if cluster else "MergeTree"
+    """Creates `erasure.targets`; in a cluster every node has the whole of it, for a mutation reads its own."""
+    engine = (
+        "ReplicatedMergeTree('/clickhouse/erasure/targets', '{shard}-{replica}')" if cluster else "MergeTree"
+    )
     return (
         f"create table if not exists erasure.targets{on_cluster(cluster)} ({_TARGET_COLUMNS}) engine = {engine}"
         " order by (kind, value) partition by batch_id settings old_parts_lifetime = 1"
@@ -47,7 +49,7 @@ def targets_arrived(cluster: str) -> str | None:
 def local_table(engine_full: str) -> tuple[str, str] | None:
     """Database and table behind a Distributed table; None for every other engine."""
     name, arguments = engine_arguments(engine_full)
-    if name != "Distributed" or len(arguments) < 3:  # noqa: PLR2004
+    if name != "Distributed" or len(arguments) < 3:
         return None
     return _unquoted(arguments[1]), _unquoted(arguments[2])
 

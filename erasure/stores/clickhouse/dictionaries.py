@@ -17,7 +17,7 @@ NAME = "clickhouse"
 
 @dataclass(frozen=True, kw_only=True)
 class Dictionary:
-    """A dictionary, and the tables (database, name) that the server knows it to be loaded from; none where it does not."""
+    """A dictionary, and the tables (database, name) that it is loaded from, as far as the server knows them."""
 
     database: str
     name: str

@@ -66,7 +66,7 @@ def _reasons(server: Server, table: Table, which: str) -> list[str]:
 
 
 def code_of(reason: str) -> str:
-    """The code and name of an error, such as `395 FUNCTION_THROW_IF_VALUE_IS_NON_ZERO`, of a text that may quote rows."""
+    """The code and name of an error, such as `241 MEMORY_LIMIT_EXCEEDED`, of a text that may quote rows."""
     if not reason:
         return "no reason yet"
     code = re.search(r"\bCode: (\d+)\. ", reason)

@@ -44,7 +44,9 @@ def notices(server: Server, items: Sequence[InventoryObject]) -> list[str]:
     return [
         f"{NAME}: column {table.where}.{column.name} is kept, and was filled from a ruled column when its row was "
         f"written; give it a rule in {_file(table.item)} where that is personal"
-        for table in read_tables(server, [item for item in items if item.waived is None and item.ruled_fields])
+        for table in read_tables(
+            server, [item for item in items if item.waived is None and item.ruled_fields]
+        )
         for column in table.columns
         if column.default_kind == "DEFAULT"
         and column.name not in table.ruled
@@ -104,7 +106,11 @@ def _of_column(table: Table, column: Column, rule: Rule) -> Iterator[str]:
             f"{where} holds {length.group(1)} bytes and the rule {rule} writes up to {longest}; "
             "alter the column, or choose another rule"
         )
-    if rule is Rule.CLEAR and "Nullable(" not in column.type and not column.type.startswith(("Array(", "Map(")):
+    if (
+        rule is Rule.CLEAR
+        and "Nullable(" not in column.type
+        and not column.type.startswith(("Array(", "Map("))
+    ):
         yield (
             f"{where} is {bare.partition('(')[0]}, not Nullable, and cannot be cleared; "
             "alter the column, or choose another rule"
@@ -123,8 +129,8 @@ def _of_keys(table: Table, cluster: str) -> Iterator[str]:
         )
     elif table.is_replicated or table.engine == "Distributed" or cluster:
         yield (
-            f"table {table.where} is keyed by {names} and replicated or distributed, and a masked copy can be exchanged "
-            "on a single server only; take the columns out of its keys, or waive it with a reason"
+            f"table {table.where} is keyed by {names} and replicated or distributed, and a masked copy can be "
+            "exchanged on a single server only; take the columns out of its keys, or waive it with a reason"
         )
     if not table.merges_rows:
         return
@@ -162,15 +168,17 @@ def _of_views(server: Server, items: Sequence[InventoryObject]) -> Iterator[str]
         " where view.engine = 'MaterializedView' and (view.database, view.name) in"
         " (select arrayJoin(arrayZip(dependencies_database, dependencies_table)) from system.tables"
         " where (database, name) in {ruled:Array(Tuple(String, String))}) order by 1, 2",
-        ruled=sorted((item.schema, item.location) for item in items if item.waived is None and item.ruled_fields),
+        ruled=sorted(
+            (item.schema, item.location) for item in items if item.waived is None and item.ruled_fields
+        ),
     )
     for database, view, target_database, target in rows:
         place = (database, view) if str(target).startswith(".inner") else (target_database, target)
         # In these databases whatever is not in the inventory is told of anyway.
         if place not in known and place[0] not in databases:
             yield (
-                f"{NAME}: materialized view {database}.{view} copies a ruled table into {place[0]}.{place[1]}, which the "
-                f"inventory does not name; register or waive it in {_file(items[0])}"
+                f"{NAME}: materialized view {database}.{view} copies a ruled table into {place[0]}.{place[1]}, which "
+                f"the inventory does not name; register or waive it in {_file(items[0])}"
             )
 
 

@@ -1,12 +1,12 @@
 """Masks a table whose ruled columns are keys: a masked copy beside it, exchanged with it in one step.
 
-ALTER ... UPDATE refuses columns of a sorting, partition, primary or sampling key (420). The order here is: no merges, so
-that parts are only added; note the parts; copy exactly their rows, masked; again for what came meanwhile; compare;
+ALTER ... UPDATE refuses columns of a sorting, partition, primary or sampling key (420). The order here is: no merges,
+so that parts are only added; note the parts; copy exactly their rows, masked; again for what came meanwhile; compare;
 EXCHANGE TABLES. What writers put into the old table until the exchange, or began before it, lies in parts that are not
 noted: these are copied, masked, into a staging table and moved over as parts. (An INSERT would run the materialized
 views of the table a second time; a part that is moved runs none.)
-The notes are in `erasure.unfinished`. The uuid there says after a crash whether the exchange has happened: a table keeps
-its uuid under its new name.
+The notes are in `erasure.unfinished`. The uuid there says after a crash whether the exchange has happened: a table
+keeps its uuid under its new name.
 Add here: what another kind of table needs to be copied whole.
 Keep out: predicates and masks (dbt macros), and which tables need this (`catalog.py`).
 """
@@ -94,9 +94,9 @@ class Shadow:
                 self.notes.note("copied", fresh)
                 changed += self._copy(relation, self.copy, fresh)
             self._compare(relation, self.copy, self.notes.select("copied"))
-            self._refuse_lost_parts(relation)
-            self._refuse_mutations()
             self.still_ours()
+            self._refuse_mutations()
+            self._refuse_lost_parts(relation)
             self.server.run(f"exchange tables {self.copy} and {relation}")
         except BaseException:
             if self._uuid(relation) == self.notes.values("original")[0]:
@@ -185,7 +185,9 @@ class Shadow:
     def _compare(self, source: str, target: str, parts: str) -> None:
         """Every row must be there, masked where it is a subject's and else the same to the last column."""
         stored = self.table.stored
-        expected = self._sums(source, [self._value(c.name, c.type) for c in stored], f" where _part in {parts}")
+        expected = self._sums(
+            source, [self._value(c.name, c.type) for c in stored], f" where _part in {parts}"
+        )
         found = self._sums(target, [quoted(c.name) for c in stored], "")
         if expected != found:
             raise Incomplete(
@@ -238,7 +240,8 @@ class Shadow:
                 store=NAME,
                 object_name=self.table.item.name,
                 what=f"{rows[0][0]} of its parts were replaced while they were copied",
-                remedy=f"let nobody alter it meanwhile, then resume; the rows to copy are in {relation}",
+                remedy=f"let nobody alter it meanwhile, then resume; once {self.copy} is there, "
+                "copy what it has more and drop it before",
             )
 
     def _refuse_mutations(self) -> None:
