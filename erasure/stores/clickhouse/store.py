@@ -6,7 +6,6 @@ Keep out: rules and predicates (dbt macros); literals of a person in any stateme
 
 from collections.abc import Iterator, Mapping
 from itertools import groupby
-from typing import Any
 
 from erasure.counts import Count, Counts
 from erasure.errors import StoreRefused
@@ -17,6 +16,7 @@ from erasure.stores import sql as shared
 from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress, Survey
 from erasure.stores.clickhouse import dictionaries, mutations, parity
 from erasure.stores.clickhouse.catalog import Table, listed, read_tables
+from erasure.stores.clickhouse.cluster import quoted
 from erasure.stores.clickhouse.connection import Server, connected
 from erasure.stores.clickhouse.obstacles import notices, obstacles
 from erasure.stores.clickhouse.purge import purge_parts
@@ -169,24 +169,28 @@ def _in_turn(tables: list[Table]) -> list[Table]:
 
 
 def _held(server: Server, item: InventoryObject) -> int:
-    glance = f"select 1 from {item.schema}.{item.location} limit {COUNTED_AT_MOST}"
+    glance = f"select 1 from {_relation(item)} limit {COUNTED_AT_MOST}"
     return server.number(f"select count() from ({glance})")
 
 
 def _count(server: Server, item: InventoryObject, select: str, batch_id: str) -> Count:
-    table = f"{item.schema}.{item.location}"
-    conflicts: Any = 0
+    conflicts = 0
     if item.subject.contributor_id and item.subject.email:
+        contributor_id, email = quoted(item.subject.contributor_id), quoted(item.subject.email)
         # The same normalisation as macros/subjects/normalised_email.sql; a test holds the two together.
         conflicts = server.number(
-            f"select count() from {table} where {item.subject.contributor_id} is not null"
-            f" and toString({item.subject.contributor_id}) not in"
+            f"select count() from {_relation(item)} where {contributor_id} is not null"
+            f" and toString({contributor_id}) not in"
             f" (select contributor_id from erasure.targets where batch_id = '{batch_id}' and kind = 'contributor')"
-            f" and lower(trim(both ' \\t\\n\\r\\x0b\\x0c' from {item.subject.email})) in"
+            f" and lower(trim(both ' \\t\\n\\r\\x0b\\x0c' from {email})) in"
             f" (select value from erasure.targets where batch_id = '{batch_id}' and kind = 'email')"
         )
     return Count(
         records=server.number(f"select count() from ({select})"),
-        total=server.number(f"select count() from {table}"),
+        total=server.number(f"select count() from {_relation(item)}"),
         conflicts=conflicts,
     )
+
+
+def _relation(item: InventoryObject) -> str:
+    return f"{quoted(item.schema)}.{quoted(item.location)}"
