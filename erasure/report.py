@@ -53,7 +53,11 @@ def summary_lines(settings: Settings, batch: Batch) -> list[str]:
 
 def _summary(batch: Batch, found: Sequence[Step]) -> Iterator[str]:
     masked, revoked = done_by_store(found), done_by_store(found, "revoke")
+    # A store in which the world has nothing was never planned, and there is nothing to tell of it.
+    planned = {step.store for step in found}
     for store, text in _LINES.items():
+        if store not in planned and planned:
+            continue
         if store in masked and all(s.state == "done" for s in found if (s.store, s.stage) == (store, "mask")):
             yield f"✅ {text}: {sum(masked[store].values())}"
         else:
@@ -61,7 +65,7 @@ def _summary(batch: Batch, found: Sequence[Step]) -> Iterator[str]:
             yield f"⚠️  {text}: not done" + (f" ({failed})" if failed else "")
     if "redis" in revoked:
         yield f"✅ Redis sessions cleared: {sum(revoked['redis'].values())}"
-    else:
+    elif "redis" in planned or not planned:
         yield "⚠️  Redis sessions cleared: not done"
     yield from _controls([step for step in found if step.stage == controls.STAGE])
     proof = (batch.access_proof or {}).get("state")

@@ -59,6 +59,11 @@ def safe_errors() -> Iterator[None]:
         raise dg.Failure(str(unexpected), allow_retries=False) from unexpected
 
 
+def is_unused(platform: Platform, store: str) -> bool:
+    """Whether the world has nothing in a store, so that nobody need be there: its steps have nothing to do."""
+    return store not in platform.inventory().stores
+
+
 def run_ended(context: dg.AssetExecutionContext, run_id: str) -> bool:
     """Whether a run of this instance is over; one that the instance does not know may still be at work elsewhere."""
     run = context.instance.get_run_by_id(run_id)

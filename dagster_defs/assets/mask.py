@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, build_dbt_asset_specs
 
-from dagster_defs.assets.common import counts_metadata, log_progress, working
+from dagster_defs.assets.common import counts_metadata, is_unused, log_progress, working
 from dagster_defs.assets.controls import BEFORE
 from dagster_defs.assets.revoke import ACCESS
 from dagster_defs.dbt_runner import configured_world, manifest_json
@@ -66,6 +66,8 @@ def _description(manifest: Mapping[str, Any], node: Mapping[str, Any]) -> str:
 def _mask(context: dg.AssetExecutionContext, platform: Platform, name: str) -> Counts:
     with working(context, platform) as work:
         settings = platform.settings()
+        if is_unused(platform, name):
+            return {}
         counts = execution.mask(
             settings,
             store=platform.store(name, fence=work.lease.fence),

@@ -7,7 +7,7 @@ Keep out: guards and fingerprint (`erasure.plan`), counting (the stores).
 import dagster as dg
 from pydantic import Field
 
-from dagster_defs.assets.common import counts_metadata, run_ended, safe_errors
+from dagster_defs.assets.common import counts_metadata, is_unused, run_ended, safe_errors
 from dagster_defs.partitions import batches
 from dagster_defs.resources import Platform
 from dagster_defs.wiring import health_of, postgres_store
@@ -64,6 +64,8 @@ def _plan_store(name: str) -> dg.AssetsDefinition:
     )
     def plan_store(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
         with safe_errors():
+            if is_unused(platform, name):
+                return dg.MaterializeResult(metadata={"objects": 0})
             settings, batch_id = platform.settings(), context.partition_key
             store = platform.store(name)
             health_of(store, settings)

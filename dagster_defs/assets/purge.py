@@ -6,7 +6,7 @@ Keep out: masking; masked and purged are separate states.
 
 import dagster as dg
 
-from dagster_defs.assets.common import log_progress, working
+from dagster_defs.assets.common import is_unused, log_progress, working
 from dagster_defs.assets.controls import AFTER as CONTROLS
 from dagster_defs.assets.verify import GROUP as VERIFY
 from dagster_defs.partitions import batches
@@ -35,6 +35,8 @@ def _purge_store(name: str) -> dg.AssetsDefinition:
     )
     def purge_store(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
         with working(context, platform) as work:
+            if is_unused(platform, name):
+                return dg.MaterializeResult(metadata={"objects": 0})
             counts = execution.purge(
                 platform.settings(),
                 store=platform.store(name, fence=work.lease.fence),

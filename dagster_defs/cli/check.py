@@ -8,7 +8,6 @@ import typer
 
 from dagster_defs.cli.run import reporting, require_job_url, run_of
 from erasure.errors import ErasureError, ExitCode, StoreUnavailable
-from erasure.inventory import ALL_STORES
 from erasure.stores.base import COUNTED_AT_MOST, Holdings
 
 _TITLES = {
@@ -53,7 +52,7 @@ def register(app: typer.Typer) -> None:
             counts: dict[str, dict[str, int]] = {}
             notices: list[str] = []
             failed = False
-            for name in ALL_STORES:
+            for name in inventory.stores:
                 try:
                     store = store_of(name, settings, inventory)
                     health = health_of(store, settings)

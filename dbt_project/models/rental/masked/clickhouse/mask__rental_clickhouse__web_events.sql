@@ -1,0 +1,1 @@
+{{ masked_rows('rental_clickhouse', 'web_events') }}

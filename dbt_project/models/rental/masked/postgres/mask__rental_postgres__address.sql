@@ -1,0 +1,1 @@
+{{ masked_rows('rental_postgres', 'address') }}

@@ -1,0 +1,27 @@
+with
+
+rentals as (
+
+    select
+        store_id,
+        film_id,
+        amount,
+        rented_at
+    from {{ source('rental_clickhouse', 'rentals') }}
+
+),
+
+final as (
+
+    select
+        store_id,
+        film_id,
+        toStartOfMonth(rented_at) as month,
+        count(*) as rentals,
+        sum(amount) as amount
+    from rentals
+    group by 1, 2, 3
+
+)
+
+select * from final
