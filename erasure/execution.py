@@ -4,7 +4,7 @@ Add here: what is the same for each store and stage.
 Keep out: orchestration (which step comes when) and the stores' own work.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from erasure.counts import Count, Counts
@@ -37,12 +37,13 @@ def mask(
 def purge(
     settings: Settings, *, store: Store, targets: TargetSet, check: Callable[[], None], progress: Progress
 ) -> Counts:
-    """Purges a store as one recorded step."""
+    """Purges a store as one recorded step, whose detail says what the state is `called`."""
 
     def nothing(targets: TargetSet) -> Counts:
         return {name: Count(records=0) for name in store.count(targets)}
 
-    return _recorded(settings, store, targets, "purge", nothing, store.purge, check, progress)
+    called = {"called": store.purge_state}
+    return _recorded(settings, store, targets, "purge", nothing, store.purge, check, progress, called)
 
 
 def settle(settings: Settings, *, batch_id: str, run_id: str) -> None:
@@ -66,6 +67,7 @@ def _recorded(
     change: Callable[[TargetSet, Progress], Counts],
     check: Callable[[], None],
     progress: Progress,
+    detail: Mapping[str, str] | None = None,
 ) -> Counts:
     def checked(object_name: str, done: int, total: int) -> None:
         check()
@@ -79,7 +81,7 @@ def _recorded(
     except ErasureError as error:
         steps.fail(settings, batch_id=batch_id, store=name, stage=stage, error=error)
         raise
-    steps.finish(settings, batch_id=batch_id, store=name, stage=stage, counts=done)
+    steps.finish(settings, batch_id=batch_id, store=name, stage=stage, counts=done, detail=detail)
     return {
         step.object_name: Count(records=step.done or 0, elements=int(step.detail.get("done_elements", 0)))
         for step in steps.read(settings, batch_id=batch_id, stage=stage)

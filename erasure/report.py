@@ -21,6 +21,12 @@ _LINES = {
     "s3": "S3 files deleted",
 }
 
+# Only PostgreSQL's users choose between two states, so only these are told.
+_PURGED = {
+    "vacuumed": "vacuumed: index pages, WAL, replicas and backups may still hold old values",
+    "purged": "purged: tables and indexes rewritten; WAL, replicas and backups may still hold old values",
+}
+
 # A record that was deleted leaves nothing to be seen in its masked form.
 _MASKED_IN_PLACE = frozenset({"postgres", "clickhouse", "elasticsearch"})
 
@@ -68,6 +74,9 @@ def _summary(batch: Batch, found: Sequence[Step]) -> Iterator[str]:
     elif "redis" in planned or not planned:
         yield "⚠️  Redis sessions cleared: not done"
     yield from _controls([step for step in found if step.stage == controls.STAGE])
+    called = next((step.detail.get("called") for step in found if _is_purged(step, "postgres")), None)
+    if called:
+        yield f"✅ PostgreSQL {_PURGED[called]}"
     proof = (batch.access_proof or {}).get("state")
     if proof == "proven":
         yield "✅ Contributors successfully kicked out (fetch API failed as expected)"
@@ -92,6 +101,10 @@ def _controls(found: Sequence[Step]) -> Iterator[str]:
         yield f"❌ Not as before: reports or control records of {where}"
     else:
         yield f"⚠️  Controls of {where}: not compared yet"
+
+
+def _is_purged(step: Step, store: str) -> bool:
+    return (step.store, step.stage, step.state) == (store, "purge", "done")
 
 
 def write_index(settings: Settings, reports_dir: Path) -> Path:

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
@@ -97,6 +97,8 @@ class DatabaseSettings(_StoreSection):
     database: str
     username: str
     password: SecretStr
+    # `rewrite` locks each masked table against everybody while it is rewritten, and needs room for a second copy.
+    purge: Literal["vacuum", "rewrite"] = "vacuum"
     # Of masking and purging; 0 waits for as long as it takes.
     lock_timeout_seconds: int = Setting(default=0, ge=0)
     statement_timeout_seconds: int = Setting(default=0, ge=0)

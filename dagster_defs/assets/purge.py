@@ -16,7 +16,7 @@ from erasure.inventory import ALL_STORES
 
 GROUP = "purge"
 _WHAT = {
-    "postgres": "Vacuumed and analysed: dead rows and common values are gone, index pages and WAL may hold copies.",
+    "postgres": "Vacuumed or rewritten, as [database] purge says; `called` tells which. WAL may hold copies.",
     "clickhouse": "Inactive parts of the masked tables are gone.",
     "elasticsearch": "Deleted documents are merged away and task documents removed; waits about 30 s for leases.",
     "s3": "Looked at again: no object, version or unfinished upload is left.",
@@ -37,14 +37,15 @@ def _purge_store(name: str) -> dg.AssetsDefinition:
         with working(context, platform) as work:
             if is_unused(platform, name):
                 return dg.MaterializeResult(metadata={"objects": 0})
+            store = platform.store(name, fence=work.lease.fence)
             counts = execution.purge(
                 platform.settings(),
-                store=platform.store(name, fence=work.lease.fence),
+                store=store,
                 targets=work.targets,
                 check=work.check,
                 progress=log_progress(context, name),
             )
-        return dg.MaterializeResult(metadata={"objects": len(counts)})
+        return dg.MaterializeResult(metadata={"objects": len(counts), "called": store.purge_state})
 
     return purge_store
 

@@ -68,8 +68,20 @@ def begin(settings: Settings, *, batch_id: str, store: str, stage: str, counts: 
         )
 
 
-def finish(settings: Settings, *, batch_id: str, store: str, stage: str, counts: Counts) -> None:
-    """Marks the steps done. After an interrupted attempt what that one changed is unknown: `pending` says it all."""
+def finish(
+    settings: Settings,
+    *,
+    batch_id: str,
+    store: str,
+    stage: str,
+    counts: Counts,
+    detail: Mapping[str, str] | None = None,
+) -> None:
+    """Marks the steps done, with what else is to be kept of each in its detail.
+
+    After an interrupted attempt what that one changed is unknown: `pending` says it all.
+    """
+    more = dict(detail or {})
     with connect(settings.database) as connection, connection.cursor() as cursor:
         cursor.executemany(
             "update erasure.steps set state = 'done', finished_at = now(), error_class = null,"
@@ -77,7 +89,15 @@ def finish(settings: Settings, *, batch_id: str, store: str, stage: str, counts:
             " detail = detail || %s"
             " where batch_id = %s and store = %s and object = %s and stage = %s",
             [
-                (c.records, c.records, Jsonb({"done_elements": c.elements}), batch_id, store, name, stage)
+                (
+                    c.records,
+                    c.records,
+                    Jsonb({"done_elements": c.elements, **more}),
+                    batch_id,
+                    store,
+                    name,
+                    stage,
+                )
                 for name, c in counts.items()
             ],
         )

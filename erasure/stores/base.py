@@ -33,6 +33,7 @@ class Health:
 Holdings = Mapping[str, int]
 COUNTED_AT_MOST = 1_000
 _GRACE_SECONDS = 0.5
+PURGED = "purged"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +58,11 @@ class Store(Protocol):
     @property
     def name(self) -> str:
         """As the inventory calls it."""
+        ...
+
+    @property
+    def purge_state(self) -> str:
+        """What a record is called once it has been purged: `purged`, or less where copies are left within reach."""
         ...
 
     def health(self) -> Health:

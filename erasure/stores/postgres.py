@@ -1,7 +1,8 @@
-"""PostgreSQL, the source of truth: counts and masks through the dbt models, ends access, vacuums.
+"""PostgreSQL, the source of truth: counts and masks through the dbt models, ends access.
 
 Add here: what only PostgreSQL needs.
-Keep out: rules and predicates (dbt macros), and the ledger, which lives in the same database.
+Keep out: rules and predicates (dbt macros), surveying and purging (`postgres_survey/`, `postgres_purge.py`), and the
+ledger, which lives in the same database.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from erasure.errors import StoreError, StoreRefused, safe_reason
 from erasure.inventory import InventoryObject
 from erasure.ledger.database import Connection, connect
 from erasure.settings import DatabaseSettings
+from erasure.stores import postgres_purge
 from erasure.stores import sql as shared
 from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress, Survey
 from erasure.stores.postgres_survey.catalog import READ_ONLY
@@ -51,6 +53,7 @@ class PostgresStore(shared.SqlStore[DatabaseSettings]):
                     objects=mine,
                     elsewhere="check [database] database",
                 )
+            found += postgres_purge.statistics_problems(connection, self._settings)
             beside = surveyed(connection, self._registered, world=self._world)
         return Survey(problems=(*found, *beside.problems), notices=beside.notices)
 
@@ -76,28 +79,23 @@ class PostgresStore(shared.SqlStore[DatabaseSettings]):
         return shared.recounted(store=NAME, changed=changed, left=self.count(targets), progress=progress)
 
     def purge(self, targets: TargetSet, progress: Progress) -> Counts:
-        """VACUUM and ANALYZE of the masked tables: `vacuumed`. Index pages and WAL may still hold old values."""
-        counts: dict[str, Count] = {}
+        """VACUUM of the tables that the batch has changed, or their rewrite, as [database] purge says."""
         with self._connect() as connection:
             connection.commit()
             connection.autocommit = True
-            # Where the rights are missing PostgreSQL skips the table with a warning and reports success.
-            warnings: list[str] = []
-            connection.add_notice_handler(lambda notice: warnings.append(str(notice.severity_nonlocalized)))
-            for done, item in enumerate(self._objects):
-                progress(item.name, done, len(self._objects))
-                connection.execute(
-                    sql.SQL("vacuum (analyze) {}").format(sql.Identifier(item.schema, item.location))
-                )
-                if "WARNING" in warnings:
-                    raise StoreRefused(
-                        store=NAME,
-                        object_name=item.name,
-                        what="VACUUM skipped the table",
-                        remedy="make [database] username its owner or grant it MAINTAIN, then resume",
-                    )
-                counts[item.name] = Count(records=0)
-        return counts
+            postgres_purge.purge(
+                connection,
+                self._settings,
+                self._objects,
+                batch_id=targets.batch_id,
+                progress=progress,
+            )
+        return {item.name: Count(records=0) for item in self._objects}
+
+    @property
+    def purge_state(self) -> str:
+        """`vacuumed`, where index pages may still hold old values, or `purged`."""
+        return postgres_purge.STATES[self._settings.purge]
 
     def contributors_in_all(self, contributors: InventoryObject) -> int:
         """How many contributors the platform has, erased ones left out: what the batch is a share of."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from erasure.counts import Count, Counts
 from erasure.errors import Incomplete, StoreError, StoreRefused, StoreUnavailable, safe_reason
 from erasure.inventory import InventoryObject
-from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress, Survey
+from erasure.stores.base import COUNTED_AT_MOST, PURGED, Health, Holdings, Progress, Survey
 from erasure.stores.redis_places import Found, Place, chunks, place_of
 from erasure.targets import TargetSet
 
@@ -31,6 +31,7 @@ class RedisStore:
     """
 
     name = "redis"
+    purge_state = PURGED
 
     def __init__(self, client: "redis.Redis", objects: Sequence[InventoryObject]) -> None:
         if client.get_connection_kwargs().get("decode_responses"):

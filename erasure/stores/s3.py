@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from erasure.counts import Count, Counts
 from erasure.errors import BadInput, Incomplete, StoreError, StoreRefused, StoreUnavailable, safe_reason
 from erasure.inventory import InventoryObject
-from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress, Survey
+from erasure.stores.base import COUNTED_AT_MOST, PURGED, Health, Holdings, Progress, Survey
 from erasure.targets import TargetSet
 
 PLACEHOLDER = "{contributor_id}"
@@ -96,6 +96,7 @@ class S3Store:
     """One bucket. `client` is boto3's S3 client; its methods are safe to call from several threads."""
 
     name = "s3"
+    purge_state = PURGED
 
     def __init__(self, client: Any, bucket: str, objects: Sequence[InventoryObject]) -> None:
         self._client = client

@@ -79,13 +79,25 @@ def test_no_secret_is_in_the_representation(ini: Path) -> None:
         (
             "host = db",
             "host = db\nqqq = x",
-            "[database] qqq: is not a known key; known are connect_seconds, host, port, database, username, password",
+            "[database] qqq: is not a known key; known are connect_seconds, host, port, database, username, password, "
+            "purge, lock_timeout_seconds, statement_timeout_seconds",
         ),
         ("[redis]", "[rediss]\n[redis]", "[rediss]: is not a known section; did you mean redis?"),
         ("[database]", "[Database]", "[Database]: is not a known section; did you mean database?"),
         ("[redis]", "[DEFAULT]\nhost = r\n[redis]", "[DEFAULT]: is not a known section; known are database"),
         ("host = db", f"host = db\nport = {SECRET}", "[database] port: expected a whole number"),
         ("host = db", "host = db\nport = 5432 ; the default", "[database] port: expected a whole number"),
+        ("host = db", "host = db\npurge = full", "[database] purge: Input should be 'vacuum' or 'rewrite'"),
+        (
+            "host = db",
+            "host = db\nlock_timeout_seconds = -1",
+            "[database] lock_timeout_seconds: Input should be greater than or equal to 0",
+        ),
+        (
+            "host = db",
+            "host = db\nstatement_timeout_seconds = 5s",
+            "[database] statement_timeout_seconds: expected a",
+        ),
         ("host = db", "host = db\nport =", "[database] port: expected a whole number"),
         ("host = db", "host = db\nport = 0", "[database] port: Input should be greater than or equal to 1"),
         (

@@ -13,7 +13,7 @@ from erasure.inventory import InventoryObject
 from erasure.rules import Rule
 from erasure.settings import ClickHouseSettings
 from erasure.stores import sql as shared
-from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress, Survey
+from erasure.stores.base import COUNTED_AT_MOST, PURGED, Health, Holdings, Progress, Survey
 from erasure.stores.clickhouse import dictionaries, mutations, parity
 from erasure.stores.clickhouse.catalog import Table, listed, read_tables
 from erasure.stores.clickhouse.cluster import quoted
@@ -31,6 +31,7 @@ class ClickHouseStore(shared.SqlStore[ClickHouseSettings]):
     """The world's tables in ClickHouse."""
 
     name = NAME
+    purge_state = PURGED
 
     def health(self) -> Health:
         """Asks for the server's version."""

@@ -18,7 +18,7 @@ from opensearchpy import OpenSearch, exceptions
 from erasure.counts import Count, Counts
 from erasure.errors import Incomplete, StoreRefused, StoreUnavailable
 from erasure.inventory import InventoryObject
-from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress, Survey
+from erasure.stores.base import COUNTED_AT_MOST, PURGED, Health, Holdings, Progress, Survey
 from erasure.stores.search.copies import CopiesRemover
 from erasure.stores.search.failures import CHECK_URL, STORE, speaking_of
 from erasure.stores.search.layout import (
@@ -55,6 +55,8 @@ class SearchStore:
 
     `purge_seconds` is how long a purge of an object may take; it begins with a wait of some 30 seconds.
     """
+
+    purge_state = PURGED
 
     def __init__(
         self,
