@@ -8,7 +8,7 @@ Keep out: cases; each test module has a table of its own.
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
@@ -73,7 +73,8 @@ class Case:
     more: tuple[str, ...] = ()
     values: tuple[Any, ...] = ("ann@example.com", "bob@example.com")
     certain: bool = True
-    kind: str = "table"
+    elements: bool = False
+    path: tuple[str, ...] = ()
     object_rule: Rule | None = None
 
 
@@ -118,7 +119,6 @@ class Ground:
             (sql.Identifier(names.schema).as_string(), names.table),
         ).fetchall()
         fields = [
-            # `Rule` is an enumeration of texts, and the survey goes by their words.
             Field(name=name, rule=Rule(rules[name])) if name in rules else Field(name=name, rule=Rule.KEEP)
             for (name,) in found
             if name != names.id
@@ -144,6 +144,11 @@ class Ground:
     def survey(self, names: Names, case: Case) -> Survey:
         """What is said of the case's table, other tables of its schema left aside."""
         item = self.item(names, {names.value: case.rule}, rule=case.object_rule)
+        fields = (
+            replace(field, elements=case.elements, path=case.path) if field.name == names.value else field
+            for field in item.fields
+        )
+        item = replace(item, fields=tuple(fields))
         said = self.store(item).survey()
         return Survey(
             problems=tuple(line for line in said.problems if "is not in the inventory" not in line),
@@ -163,7 +168,9 @@ class Ground:
                 connection.execute(insert.encode(), (owner, value))
             try:
                 for owner, value in zip(ids, case.values, strict=False):
-                    masked = apply(Rule(case.rule), str(value), Person(contributor_id=owner))
+                    masked = apply(
+                        Rule(case.rule), str(value), Person(contributor_id=owner, salt=f"made up for {owner}")
+                    )
                     connection.execute(update.encode(), (masked, owner, value))
                 return True
             except psycopg.Error:

@@ -22,6 +22,8 @@ WELL = tuple(
         ("constant", "text check ({v} !~ '^deleted')", ("a", "b")),
         ("unique", "varchar(49)", ("a", "b")),
         ("unique", "text check ({v} ~~ 'DELETED%' or {v} ~~ '%@%')", ("a@b", "b@c")),
+        ("hash", "varchar(45)", ("a", "b")),
+        ("hash", "text check ({v} !~ '@')", ("a", "b")),
         ("clear", "integer", (1, 2)),
         ("clear", "text check ({v} ~~ '%@%')", ("a@b", "b@c")),
         ("clear", "date[]", (["2001-01-01"], ["2001-01-02"])),
@@ -40,12 +42,23 @@ WRONG = tuple(
         ("unique", "varchar(48)", "is character varying(48), and its rule unique writes 49", ("a", "b")),
         ("scrub_text", "varchar(9)", "is character varying(9), and its rule scrub_text writes 12", ()),
         ("truncate_ip", "varchar(11)", "and its rule truncate_ip writes 12", ("no address", "none")),
+        (
+            "hash",
+            "varchar(44)",
+            "is character varying(44), and its rule hash writes 45 characters",
+            ("a", "b"),
+        ),
         ("clear", "text not null", "is NOT NULL, and its rule clear writes NULL", ("a", "b")),
         ("constant", "integer", "is integer, which its rule constant cannot write (it can text)", (1, 2)),
         ("constant", "date", "is date, which its rule constant cannot write", ("2001-01-01", "2001-01-02")),
         ("unique", "uuid", "is uuid, which its rule unique cannot write", ()),
         ("scrub_text", "bytea", "is bytea, which its rule scrub_text cannot write", ()),
-        ("constant", "text[]", "is text[], which its rule constant cannot write", (["a"], ["b"])),
+        (
+            "constant",
+            "text[]",
+            "is text[], an array, which its rule constant cannot write as a whole; say `elements: true`",
+            (["a"], ["b"]),
+        ),
         ("truncate_ip", "macaddr", "cannot write (it can text, cidr, inet)", ()),
         ("coarsen_date", "integer", "cannot write (it can text, date, timestamp, timestamptz)", ()),
         (
@@ -103,6 +116,44 @@ def test_a_column_that_does_not_take_what_its_rule_writes_is_named_with_the_file
     require(survey_ground.survey(names, case), case, names, beside=[FILE, f".{names.value}"])
     if case.values:
         assert not survey_ground.masks(names, case)
+
+
+WITHIN = (
+    Case(table=f"{ID}, {{v}} text[]", elements=True),
+    Case(table=f"{ID}, {{v}} varchar(12)[] not null check (cardinality({{v}}) > 0)", elements=True),
+    Case(table=f"{ID}, {{v}} date[] not null", rule="clear", elements=True),
+    Case(
+        table=f"{ID}, {{v}} varchar(11)[]", elements=True, says="and its rule constant writes 12 characters"
+    ),
+    Case(
+        table=f"{ID}, {{v}} integer[]",
+        elements=True,
+        says="is integer[], which its rule constant cannot write",
+    ),
+    Case(table=f"{ID}, {{v}} text", elements=True, says="is text, and no array"),
+    Case(
+        table=f"{ID}, {{v}} text[] constraint c check ('DELETED_USER' <> all({{v}}))",
+        elements=True,
+        says="CHECK constraint c refuses what its rule constant writes",
+    ),
+    Case(table=f"{ID}, {{v}} jsonb not null", rule="clear", path=("who", "email")),
+    Case(table=f"{ID}, {{v}} json", path=("email",)),
+    Case(table=f"{ID}, {{v}} text", path=("who", "email"), says="within which there is no key who.email"),
+    Case(
+        table=f"{ID}, {{v}} jsonb constraint c check ({{v}} ->> 'email' ~~ '%@%')",
+        path=("email",),
+        notice="CHECK constraint c is over <v>, and masking changes <v>",
+    ),
+)
+
+
+@pytest.mark.parametrize("names", NAMES, ids=["plain", "quoted"])
+@pytest.mark.parametrize("case", WITHIN, ids=lambda case: case.table[24:])
+def test_elements_of_arrays_and_keys_of_json_are_held_to_their_own_types(
+    survey_ground: Ground, case: Case, names: Names
+) -> None:
+    survey_ground.make(names, case)
+    require(survey_ground.survey(names, case), case, names)
 
 
 DOMAINS = "create domain {s}.limited as varchar(10)", "create domain {s}.deep as {s}.limited not null"

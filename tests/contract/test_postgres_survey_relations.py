@@ -30,6 +30,8 @@ KEPT_APART = (
     Case(table=f"{MANY} unique, unique ({{o}}, {{v}})", values=TWICE),
     Case(table=f"{MANY}, primary key ({{o}}), unique ({{v}}, {{o}})", rule="unique", values=TWICE),
     Case(table=f"{MANY}, unique ({{v}})", rule="clear", values=TWICE),
+    Case(table=f"{MANY}, unique ({{v}})", rule="hash", values=TWICE),
+    Case(table=f"{MANY}, unique ({{id}}, {{v}})", rule="hash", values=TWICE),
     # As many as one likes, in a constraint that leaves rows without a value alone.
     Case(table=f"{MANY}, exclude ({{v}} with =)", rule="clear", values=TWICE),
 )
@@ -92,6 +94,15 @@ COLLIDING = (
         rule="coarsen_date",
         says="refuses; choose the rule clear in",
         values=("1980-05-06", "1980-05-07"),
+    ),
+    Case(
+        table=f"{ID}, {{v}} text[] constraint u unique",
+        elements=True,
+        says="unique constraint u",
+        certain=False,
+    ),
+    Case(
+        table=f"{ID}, {{v}} jsonb constraint u unique", path=("a",), says="unique constraint u", certain=False
     ),
     # Of texts nobody knows which values they hold, so that this is refused without need at times.
     Case(

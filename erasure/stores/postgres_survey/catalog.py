@@ -77,8 +77,12 @@ class Table:
 
     @property
     def rules(self) -> Mapping[str, str]:
-        """Ruled column -> the name of its rule."""
-        return {column.name: str(field.rule) for field, column in self.ruled}
+        """Ruled column -> the name of its rule; of a column with several keys in its JSON, that of the first."""
+        return {column.name: str(field.rule) for field, column in reversed(self.ruled)}
+
+    def field(self, column: str) -> Field:
+        """What the inventory says of a ruled column; of several keys in its JSON the first."""
+        return next(field for field, found in self.ruled if found.name == column)
 
     def about(self, column: str) -> str:
         """How a sentence about a column begins."""

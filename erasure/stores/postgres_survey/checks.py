@@ -23,8 +23,8 @@ def survey(connection: Connection, table: Table) -> Iterator[Told]:
     for field, column in table.ruled:
         if column.generated is not None or column.is_identity or not is_writable(field, column):
             continue
-        rule, written = str(field.rule), samples(table, column, str(field.rule))
-        what = f"its rule {rule}"
+        written = samples(table, column)
+        what = f"its rule {field.rule}"
         yield from _of_column(connection, table, column, mine, of_domains, (what, written))
     access = table.item.access
     if access is not None and access.column in table.columns:
@@ -95,10 +95,11 @@ def _verdict(
 
 def _over_several(table: Table, mine: Sequence[Mapping[str, Any]]) -> Iterator[Told]:
     touched = set(table.rules)
+    evaluated_alone = {name for name in touched if not table.field(name).path}
     derived = {name for name, column in table.columns.items() if touched & set(column.sources)}
     for check in mine:
         columns = list(check["columns"])
-        if not (touched | derived) & set(columns) or (len(columns) == 1 and columns[0] in touched):
+        if not (touched | derived) & set(columns) or (len(columns) == 1 and columns[0] in evaluated_alone):
             continue
         ruled = ", ".join(sorted((touched | derived) & set(columns)))
         yield Told(

@@ -10,10 +10,11 @@ from psycopg import sql
 
 from erasure.inventory import Field
 from erasure.ledger.database import Connection
-from erasure.rules import MASK
+from erasure.rules import HASH_DIGITS, MASK
 from erasure.stores.postgres_survey.catalog import Column, Table
 
-_HASH_DIGITS = 32
+# The types within which a rule may have a key; there every rule writes text, or null.
+_WITH_KEYS = frozenset({"json", "jsonb"})
 # Rule -> the types it can write beside text; `clear` writes none and takes any.
 _BESIDE_TEXT: Mapping[str, frozenset[str]] = {
     "constant": frozenset(),
@@ -59,11 +60,11 @@ def notices(table: Table) -> Iterator[str]:
 def is_writable(field: Field, column: Column) -> bool:
     """Whether the column's type takes what its rule makes, length aside."""
     rule = str(field.rule)
-    if rule == "clear":
-        return True
-    if column.is_array:
+    if field.path:
+        return column.base in _WITH_KEYS and not column.is_array
+    if field.elements != column.is_array and (rule != "clear" or field.elements):
         return False
-    return column.is_text or column.base in _BESIDE_TEXT.get(rule, frozenset())
+    return rule == "clear" or column.is_text or column.base in _BESIDE_TEXT.get(rule, frozenset())
 
 
 def _rights(table: Table, column: Column) -> Iterator[str]:
@@ -80,15 +81,10 @@ def _of_column(connection: Connection, table: Table, field: Field, column: Colum
             f"give it keep with that reason in {table.file}"
         )
         return
-    if rule == "clear" and column.not_null:
+    if rule == "clear" and column.not_null and not field.path and not field.elements:
         yield f"{where} is NOT NULL, and its rule clear writes NULL; allow NULL, or choose another rule in {table.file}"
     if not is_writable(field, column):
-        others = sorted(_BESIDE_TEXT.get(rule, frozenset()))
-        able = ", ".join(["text", *others])
-        yield (
-            f"{where} is {column.declared}, which its rule {rule} cannot write (it can {able}); "
-            f"choose another rule in {table.file}"
-        )
+        yield f"{where} is {column.declared}, {_reason(field, column)} in {table.file}"
     elif column.length is not None and rule != "clear":
         needed = _longest(connection, table, rule)
         if column.length < needed:
@@ -98,10 +94,25 @@ def _of_column(connection: Connection, table: Table, field: Field, column: Colum
             )
 
 
+def _reason(field: Field, column: Column) -> str:
+    rule = str(field.rule)
+    able = ", ".join(["text", *sorted(_BESIDE_TEXT.get(rule, frozenset()))])
+    if field.path:
+        within = ", ".join(sorted(_WITH_KEYS))
+        return f"within which there is no key {'.'.join(field.path)} (there is in {within}); correct it"
+    if field.elements and not column.is_array:
+        return "and no array, so that there are no elements; leave `elements` out"
+    if column.is_array and not field.elements:
+        return (
+            f"an array, which its rule {rule} cannot write as a whole; say `elements: true`, or choose clear"
+        )
+    return f"which its rule {rule} cannot write (it can {able}); choose another rule"
+
+
 def _longest(connection: Connection, table: Table, rule: str) -> int:
     """How many characters a rule may write; of the other rules only the mask can be longer than what was there."""
     if rule == "hash":
-        return len(MASK) + 1 + _HASH_DIGITS
+        return len(MASK) + 1 + HASH_DIGITS
     if rule == "unique":
         return len(MASK) + 1 + _longest_id(connection, table)
     return len(MASK)

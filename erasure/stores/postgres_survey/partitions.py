@@ -37,10 +37,10 @@ def survey(connection: Connection, table: Table) -> Iterator[Told]:
 
 def _is_taken(connection: Connection, table: Table, row: Mapping[str, Any], name: str) -> bool:
     """Whether some partition takes each value that the rule may write; over several columns nobody can say."""
-    if row["columns"] != [name] or row["has_expressions"]:
+    if row["columns"] != [name] or row["has_expressions"] or table.field(name).path:
         return False
     column = table.columns[name]
-    values = [sample.after for sample in samples(table, column, table.rules[name])]
+    values = [sample.after for sample in samples(table, column)]
     bounds = connection.execute(_BOUNDS, {"parent": row["oid"]}).fetchall()
     answers = [
         evaluated(connection, bound["bound"], name=name, type_name=column.base_declared, values=values)

@@ -49,8 +49,25 @@ _YEARS = range(1900, 2101)
 _LATE_IN_A_YEAR = "12-31"
 
 
-def samples(table: Table, column: Column, rule: str) -> tuple[Sample, ...]:
-    """What the rule may write into the column, for people and values that stand for all others."""
+def samples(table: Table, column: Column) -> tuple[Sample, ...]:
+    """What its rule may write into a ruled column, for people and values that stand for all others.
+
+    Of a key within JSON nothing, for nobody knows the rest of the document.
+    """
+    field = table.field(column.name)
+    made = _of_values(table, column, str(field.rule))
+    if field.elements:
+        return tuple(
+            Sample(before=_array(sample.before), after=_array(sample.after) or "{NULL}") for sample in made
+        )
+    return () if field.path else made
+
+
+def _array(value: str | None) -> str | None:
+    return None if value is None else f'{{"{value}"}}'
+
+
+def _of_values(table: Table, column: Column, rule: str) -> tuple[Sample, ...]:
     if rule == "clear":
         return (Sample(before=None, after=None),)
     if rule == "unique":

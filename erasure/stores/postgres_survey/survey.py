@@ -25,7 +25,7 @@ from erasure.stores.postgres_survey.catalog import Table, Told
 
 def surveyed(connection: Connection, objects: Sequence[InventoryObject], *, world: str) -> Survey:
     """What the catalogs say against the rules of these objects; waived ones, and those without a rule, are left out."""
-    mine = [item for item in objects if item.waived is None and (item.ruled_fields or item.rule is not None)]
+    mine = [item for item in objects if item.waived is None and item.is_masked]
     told = [
         sentence
         for table in catalog.read(connection, mine, world=world)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from erasure.inventory import Field
 from erasure.ledger.database import Connection
 from erasure.stores.postgres_survey.catalog import Table, Told
 from erasure.stores.postgres_survey.samples import Unknown, evaluated, samples
@@ -87,9 +88,10 @@ def survey(connection: Connection, table: Table) -> Iterator[Told]:
 def _key(connection: Connection, table: Table, index: Mapping[str, Any], part: Mapping[str, Any]) -> Key:
     column = table.columns.get(part["column"] or "")
     if column is not None and column.generated is None:
-        rule = table.rules.get(column.name)
-        effect = _EFFECTS.get(rule, Effect.SAME) if rule else Effect.STAYS
-        return Key(names=frozenset({column.name}), is_column=True, effect=effect, column=rule and column.name)
+        if column.name not in table.rules:
+            return Key(names=frozenset({column.name}), is_column=True, effect=Effect.STAYS)
+        effect = _effect_of(table.field(column.name))
+        return Key(names=frozenset({column.name}), is_column=True, effect=effect, column=column.name)
     generated = column is not None and column.generated is not None
     names = frozenset(column.sources if column is not None and generated else index["used"])
     ruled = sorted(names & set(table.rules))
@@ -102,13 +104,23 @@ def _key(connection: Connection, table: Table, index: Mapping[str, Any], part: M
     return Key(names=names, is_column=False, effect=effect, column=ruled[0])
 
 
+def _effect_of(field: Field) -> Effect:
+    # What stands beside a key of JSON nobody knows; an array of NULLs equals another one.
+    if field.path or (field.elements and field.rule == "clear"):
+        return Effect.SAME
+    return _EFFECTS.get(str(field.rule), Effect.SAME)
+
+
+def _stays_apart(table: Table, name: str) -> bool:
+    return name not in table.rules or _effect_of(table.field(name)) is Effect.STAYS
+
+
 def _effect_through(connection: Connection, table: Table, name: str, expression: str) -> Effect:
     """What an expression over a masked column does: `lower(email)` keeps people apart, `left(email, 3)` does not."""
-    rule, column = table.rules[name], table.columns[name]
-    plain = _EFFECTS.get(rule, Effect.SAME)
+    column, plain = table.columns[name], _effect_of(table.field(name))
     if plain is Effect.SAME:
         return plain
-    values = [sample.after for sample in samples(table, column, rule)]
+    values = [sample.after for sample in samples(table, column)]
     found = evaluated(connection, expression, name=name, type_name=column.base_declared, values=values)
     if any(isinstance(answer, Unknown) for answer in found):
         return Effect.SAME
@@ -133,7 +145,7 @@ def _apart(
             continue
         columns = [table.columns.get(str(name)) for name in names]
         stays = all(
-            column is not None and column.generated is None and table.rules.get(column.name, "hash") == "hash"
+            column is not None and column.generated is None and _stays_apart(table, column.name)
             for column in columns
         )
         # Rows with NULL in a key differ from nothing, which helps only where NULL equals nothing here as well.
