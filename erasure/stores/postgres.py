@@ -15,9 +15,10 @@ from psycopg import sql
 from erasure.counts import Count, Counts
 from erasure.errors import StoreError, StoreRefused, safe_reason
 from erasure.inventory import InventoryObject
+from erasure.inventory_draft.facts import TableFacts
 from erasure.ledger.database import Connection, connect
 from erasure.settings import DatabaseSettings
-from erasure.stores import postgres_purge
+from erasure.stores import postgres_facts, postgres_purge
 from erasure.stores import sql as shared
 from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress, Survey
 from erasure.stores.postgres_survey.catalog import READ_ONLY
@@ -96,6 +97,11 @@ class PostgresStore(shared.SqlStore[DatabaseSettings]):
     def purge_state(self) -> str:
         """`vacuumed`, where index pages may still hold old values, or `purged`."""
         return postgres_purge.STATES[self._settings.purge]
+
+    def facts(self, schema: str) -> list[TableFacts]:
+        """What the catalogs tell of a schema's tables, described or not, for a draft of the inventory."""
+        with self._connect() as connection:
+            return postgres_facts.read(connection, schema)
 
     def contributors_in_all(self, contributors: InventoryObject) -> int:
         """How many contributors the platform has, erased ones left out: what the batch is a share of."""

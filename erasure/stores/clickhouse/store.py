@@ -10,11 +10,12 @@ from itertools import groupby
 from erasure.counts import Count, Counts
 from erasure.errors import StoreRefused
 from erasure.inventory import InventoryObject
+from erasure.inventory_draft.facts import TableFacts
 from erasure.rules import Rule
 from erasure.settings import ClickHouseSettings
 from erasure.stores import sql as shared
 from erasure.stores.base import COUNTED_AT_MOST, PURGED, Health, Holdings, Progress, Survey
-from erasure.stores.clickhouse import dictionaries, mutations, parity
+from erasure.stores.clickhouse import dictionaries, facts, mutations, parity
 from erasure.stores.clickhouse.catalog import Table, listed, read_tables
 from erasure.stores.clickhouse.cluster import quoted
 from erasure.stores.clickhouse.connection import Server, connected
@@ -95,6 +96,11 @@ class ClickHouseStore(shared.SqlStore[ClickHouseSettings]):
                 purge_parts(server, table)
                 counts[table.item.name] = Count(records=0)
         return counts
+
+    def facts(self, database: str) -> list[TableFacts]:
+        """What the catalogs tell of a database's tables, described or not, for a draft of the inventory."""
+        with connected(self._settings) as server:
+            return facts.read(server.client, database)
 
     def forget(self, *, but: frozenset[str]) -> None:
         """Drops what a crash has left of other batches' target sets; those of `but` may be in use."""
