@@ -225,7 +225,8 @@ def _customer(shop: Shop, number: int) -> None:
         shop.raw.execute(statement.encode(), values)
     rented = "2019-05-01 10:00:00" if number in INACTIVE else "2026-01-01 10:00:00"
     shop.analytics.command(
-        f"insert into rental.rentals values ({number}, '{email_of(number)}', '{name_of(number)}', 1, 1, 2.99, '{rented}')"
+        f"insert into rental.rentals values"
+        f" ({number}, '{email_of(number)}', '{name_of(number)}', 1, 1, 2.99, '{rented}')"
     )
     shop.analytics.command(
         "insert into rental.web_events values"
