@@ -100,7 +100,7 @@ class Shop:
         lines = [str(row) for table in tables for row in self.rows(f"select * from {table}")]
         for table in ("rentals", "web_events", "web_sessions"):
             lines += [str(row) for row in self.events(f"select * from rental.{table}")]
-        return "\n".join(lines)
+        return "\n".join(sorted(lines))
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,7 @@ def test_nobody_need_be_where_the_world_has_nothing(shop: Shop) -> None:
 
 def test_a_shop_forgets_its_inactive_customers_and_no_others(shop: Shop) -> None:
     found = shop.root / "inactive.csv"
-    code, _, said = shop.command("fetch", "--csv", str(found))
+    code, _, said = shop.command("fetch", "--csv", str(found), "--execute")
     assert code == 0 and found.exists(), said
     with found.open(newline="") as file:
         asked = [int(row["contributor_id"]) for row in csv.DictReader(file)]
