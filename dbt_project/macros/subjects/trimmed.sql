@@ -5,4 +5,5 @@
 
 {% macro postgres__trimmed(column) -%} btrim({{ column }}, e' \t\n\r\x0b\x0c') {%- endmacro %}
 
-{% macro clickhouse__trimmed(column) -%} trim(both ' \t\n\r\x0b\x0c' from {{ column }}) {%- endmacro %}
+{#- A FixedString is as long as its type, with zeros behind the value, unless it is made a text. -#}
+{% macro clickhouse__trimmed(column) -%} trim(both ' \t\n\r\x0b\x0c' from toString({{ column }})) {%- endmacro %}

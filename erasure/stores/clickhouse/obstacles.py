@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from erasure.inventory import InventoryObject
-from erasure.rules import HASH_DIGITS, MASK, NEEDS_SUBJECT, Rule
+from erasure.rules import MASK, NEEDS_SUBJECT, Rule
 from erasure.stores.clickhouse.catalog import Column, Table, read_tables
 from erasure.stores.clickhouse.connection import Server
 from erasure.stores.clickhouse.dictionaries import dictionaries_of
@@ -20,7 +20,6 @@ _ID_LENGTH = 36
 _LONGEST = {
     Rule.CONSTANT: len(MASK),
     Rule.UNIQUE: len(MASK) + 1 + _ID_LENGTH,
-    Rule.HASH: len(MASK) + 1 + HASH_DIGITS,
     Rule.TRUNCATE_IP: len(MASK),
     Rule.COARSEN_DATE: len(MASK),
 }
@@ -99,6 +98,9 @@ def _of_column(table: Table, column: Column, rule: Rule) -> Iterator[str]:
         )
     if bare.startswith("Enum"):
         yield f"{where} is an {bare.partition('(')[0]} and has no member for a mask; keep it with a reason, or alter it"
+    if rule is Rule.HASH and bare.startswith("FixedString"):
+        yield f"{where} is a {bare}, which pads a hash so that it is not known again; alter the column to String"
+        return
     length = re.fullmatch(r"FixedString\((\d+)\)", bare)
     longest = _LONGEST.get(rule)
     if length and longest and int(length.group(1)) < longest:

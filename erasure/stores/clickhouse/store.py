@@ -189,7 +189,7 @@ def _count(server: Server, item: InventoryObject, select: str, batch_id: str) ->
             f"select count() from {_relation(item)} where {contributor_id} is not null"
             f" and toString({contributor_id}) not in"
             f" (select contributor_id from erasure.targets where batch_id = '{batch_id}' and kind = 'contributor')"
-            f" and lower(trim(both ' \\t\\n\\r\\x0b\\x0c' from {email})) in"
+            f" and lower(trim(both ' \\t\\n\\r\\x0b\\x0c' from toString({email}))) in"
             f" (select value from erasure.targets where batch_id = '{batch_id}' and kind = 'email')"
         )
     return Count(
