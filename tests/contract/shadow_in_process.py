@@ -34,10 +34,10 @@ def main(stop_at: int) -> None:
         sys.stdin.readline()
 
     settings = ClickHouseSettings(
-        port=int(os.environ["SHADOW_PORT"]),
-        host=os.environ["SHADOW_HOST"],
-        username=os.environ["SHADOW_USER"],
-        password=SecretStr(os.environ["SHADOW_PASSWORD"]),
+        port=int(os.environ["STORE_PORT"]),
+        host=os.environ["STORE_HOST"],
+        username=os.environ["STORE_USER"],
+        password=SecretStr(os.environ["STORE_PASSWORD"]),
     )
     with connected(settings) as server:
         table = read_tables(server, [item("t", email="constant")])[0]

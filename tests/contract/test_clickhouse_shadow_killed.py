@@ -35,10 +35,10 @@ def killed_at(shapes: Shapes, step: int, numbers: count[int]) -> bool:
     """Whether the process got so far; rows are written each time it asks for the lease before."""
     settings = shapes.settings
     environment = dict(os.environ) | {
-        "SHADOW_HOST": settings.host,
-        "SHADOW_PORT": str(settings.port),
-        "SHADOW_USER": settings.username,
-        "SHADOW_PASSWORD": settings.password.get_secret_value(),
+        "STORE_HOST": settings.host,
+        "STORE_PORT": str(settings.port),
+        "STORE_USER": settings.username,
+        "STORE_PASSWORD": settings.password.get_secret_value(),
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.contract.shadow_in_process", str(step)],

@@ -199,7 +199,7 @@ def test_the_copies_of_the_normalisation_in_the_stores_are_the_macros(
     # The literals as Python reads them: a backslash is written twice there.
     (copy,) = re.findall(r'(lower\(btrim\(record\.\{email\}.*? collate \\"C\\"\))', postgres)
     in_postgres = copy.replace("record.{email}", "given.value").replace("\\\\", "\\").replace('\\"', '"')
-    (copy,) = re.findall(r"(lower\(trim\(both .*? from \{email\}\)\))", clickhouse)
+    (copy,) = re.findall(r"(lower\(trim\(both .*? from toString\(\{email\}\)\)\))", clickhouse)
     in_clickhouse = copy.replace("{email}", "given.value").replace("\\\\", "\\")
 
     assert bench.postgres_expression(in_postgres, values) == expected
