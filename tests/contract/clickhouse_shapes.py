@@ -116,6 +116,33 @@ class Shapes:
         return bool(self.value(f"{query} and table = '{name}'"))
 
 
+COLUMNS = (
+    "id UInt64, email String, n UInt32, at DateTime default now(), computed String materialized upper(email),"
+    " made_at DateTime materialized now(), digest UInt64 materialized cityHash64(email),"
+    " alias String alias lower(email)"
+)
+FILL = (
+    f"insert into {DATABASE}.t (id, email, n, at) select number, if(number % 10 = 0, '{ANN}', '{CONTROL}'),"
+    " number * 2, toDateTime(1000000000 + number) from numbers({first}, {rows})"
+)
+
+
+def made(shapes: Shapes, clause: str = "order by (email, id)", engine: str = "MergeTree") -> None:
+    """A table of a hundred rows in two parts, ten of them Ann's."""
+    shapes.run(
+        f"create table {DATABASE}.t ({COLUMNS}) engine = {engine} {clause}",
+        FILL.format(first=0, rows=60),
+        FILL.format(first=60, rows=40),
+    )
+
+
+def controls(shapes: Shapes) -> list[tuple[object, ...]]:
+    query = (
+        f"select id, email, n, at, computed, made_at, digest from {DATABASE}.t where id % 10 != 0 order by id"
+    )
+    return shapes.rows(query)
+
+
 def settings_for(config: Mapping[str, Any]) -> ClickHouseSettings:
     return ClickHouseSettings(
         host=config["host"],

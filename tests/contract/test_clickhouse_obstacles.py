@@ -148,6 +148,24 @@ def test_a_kept_column_that_a_ruled_one_has_filled_is_told_with_the_plan(shapes:
     assert notices(shapes.server, [item("t", email="constant", filled="constant")]) == []
 
 
+@pytest.mark.parametrize(
+    ("engine", "told"),
+    [
+        ("ReplacingMergeTree", 1),
+        ("ReplacingMergeTree(version)", 0),
+        ("CollapsingMergeTree(sign)", 1),
+        ("MergeTree", 0),
+    ],
+)
+def test_an_exchange_under_an_engine_that_goes_by_the_order_of_writing_is_told_with_the_plan(
+    shapes: Shapes, engine: str, told: int
+) -> None:
+    made(shapes, "id UInt64, email String, sign Int8, version UInt8", f"{engine} order by (email, id)")
+    found = notices(shapes.server, [item("t", email="hash")])
+    assert [sentence for sentence in found if "goes by the order of writing" in sentence] == found
+    assert len(found) == told
+
+
 def test_an_inner_table_keyed_by_a_ruled_column_is_refused_and_another_is_not(shapes: Shapes) -> None:
     made(shapes, "id UInt64, email String")
     for name, key in (("keyed", "email"), ("plain", "id")):

@@ -17,7 +17,7 @@ from erasure.ledger.lease import Lease
 from erasure.rules import MASK
 from erasure.stores.base import no_progress
 from erasure.stores.clickhouse.store import ClickHouseStore
-from tests.contract.sql_world import JOB, PROJECT, SqlWorld, make_analytics, person_id
+from tests.contract.sql_world import JOB, PROJECT, SqlWorld, make_analytics, person_id, render_inline
 
 ANN, CONTROL = person_id(1), person_id(8)
 EMAIL, OTHERS = "ann.tables@example.com", "person8@example.com"
@@ -254,3 +254,16 @@ def test_what_others_change_in_their_own_rows_meanwhile_is_their_business(
 ) -> None:
     events(world)
     assert world.mask(careless(world, lease, event_id=4))["app_events"].records == 3
+
+
+def test_a_mutation_goes_to_the_local_table_on_every_node_of_a_cluster(world: SqlWorld) -> None:
+    """As text: one node runs here."""
+    world.analytics.command("create database if not exists erasure")
+    call = "mutation(mask_spec('kepler_clickhouse', 'unit_metrics'), '`kepler`.`local`', '{}')"
+    alone, everywhere = (
+        " ".join(render_inline(world, "clickhouse", f"{{{{ {call.format(cluster)} }}}}").split())
+        for cluster in ("", "main")
+    )
+    assert alone.startswith("alter table `kepler`.`local` update `email` = ")
+    assert everywhere == alone.replace("`local` update", "`local` on cluster `main` update")
+    assert alone.endswith(" settings mutations_sync = 2")

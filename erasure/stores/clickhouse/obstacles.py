@@ -39,18 +39,29 @@ def obstacles(server: Server, items: Sequence[InventoryObject]) -> list[str]:
 
 
 def notices(server: Server, items: Sequence[InventoryObject]) -> list[str]:
-    """One sentence for each kept column that a ruled one has filled, and that a mutation does not compute anew."""
-    return [
-        f"{NAME}: column {table.where}.{column.name} is kept, and was filled from a ruled column when its row was "
-        f"written; give it a rule in {_file(table.item)} where that is personal"
-        for table in read_tables(
-            server, [item for item in items if item.waived is None and item.ruled_fields]
-        )
-        for column in table.columns
-        if column.default_kind == "DEFAULT"
-        and column.name not in table.ruled
-        and column.derives_from(frozenset(table.ruled))
-    ]
+    """One sentence for each thing that a mask can do only so well, and that whoever reviews the plan should know."""
+    found: list[str] = []
+    for table in read_tables(server, [item for item in items if item.waived is None and item.ruled_fields]):
+        file = _file(table.item)
+        found += [
+            f"{NAME}: column {table.where}.{column.name} is kept, and was filled from a ruled column when its row was "
+            f"written; give it a rule in {file} where that is personal"
+            for column in table.columns
+            if column.default_kind == "DEFAULT"
+            and column.name not in table.ruled
+            and column.derives_from(frozenset(table.ruled))
+        ]
+        if table.masked_keys and _last_row_counts(table):
+            found.append(
+                f"{NAME}: table {table.where} is copied and exchanged; its engine {table.storage_engine} goes by the "
+                "order of writing; of a record written twice within that moment the older version may stay"
+            )
+    return found
+
+
+def _last_row_counts(table: Table) -> bool:
+    bare = table.storage_engine.removeprefix("Replicated").removeprefix("Shared")
+    return bare == "CollapsingMergeTree" or (bare == "ReplacingMergeTree" and not table.engine_columns)
 
 
 def _of_table(table: Table, cluster: str) -> Iterator[str]:

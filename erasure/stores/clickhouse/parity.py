@@ -5,9 +5,12 @@ Add here: another thing that must stay.
 Keep out: shadow tables, which compare every row before they are exchanged (`shadow.py`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from erasure.errors import Incomplete
+from erasure.inventory import InventoryObject
+from erasure.rules import Rule
 from erasure.stores.clickhouse.catalog import Table
 from erasure.stores.clickhouse.cluster import quoted
 from erasure.stores.clickhouse.connection import Server
@@ -22,6 +25,20 @@ class Measure:
 
     rows: int
     checksum: int
+
+
+def stays_in_sight(item: InventoryObject, among: Sequence[InventoryObject]) -> bool:
+    """Whether a masked row is known for a subject's afterwards: not where it goes as a whole, nor where what says whose
+    it is goes.
+    """
+    rules = {field.name: field.rule for field in item.ruled_fields}
+    subject = item.subject
+    if item.rule is Rule.DELETE or subject.contributor_id in rules:
+        return False
+    if subject.via is not None:
+        parents = [other for other in among if other.name == subject.via.table]
+        return all(stays_in_sight(parent, among) for parent in parents)
+    return subject.contributor_id is not None or rules.get(subject.email or "") is not Rule.CLEAR
 
 
 def measured(server: Server, table: Table, expressions: MaskExpressions) -> Measure:

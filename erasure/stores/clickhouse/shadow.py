@@ -16,10 +16,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from erasure.errors import Incomplete, StoreRefused
+from erasure.errors import Incomplete
 from erasure.stores.clickhouse.catalog import Table
 from erasure.stores.clickhouse.cluster import literal, quoted
 from erasure.stores.clickhouse.connection import Server
+from erasure.stores.clickhouse.mutations import refuse_waiting
 from erasure.stores.clickhouse.unfinished import Unfinished
 from erasure.stores.sql import MaskExpressions
 
@@ -83,7 +84,7 @@ class Shadow:
     def _exchange(self) -> int:
         """Up to the exchange. Whatever fails before it leaves the table as it was, and merging again."""
         relation = self.table.relation
-        self._refuse_mutations()
+        refuse_waiting(self.server, self.table)
         self.notes.note("original", [self._uuid(relation)])
         try:
             self.server.run(f"system stop merges {relation}")
@@ -95,7 +96,7 @@ class Shadow:
                 changed += self._copy(relation, self.copy, fresh)
             self._compare(relation, self.copy, self.notes.select("copied"))
             self.still_ours()
-            self._refuse_mutations()
+            refuse_waiting(self.server, self.table)
             self._refuse_lost_parts(relation)
             self.server.run(f"exchange tables {self.copy} and {relation}")
         except BaseException:
@@ -242,22 +243,6 @@ class Shadow:
                 what=f"{rows[0][0]} of its parts were replaced while they were copied",
                 remedy=f"let nobody alter it meanwhile, then resume; once {self.copy} is there, "
                 "copy what it has more and drop it before",
-            )
-
-    def _refuse_mutations(self) -> None:
-        """A mutation that waits would be lost with the old table."""
-        waiting = self.server.number(
-            f"select count() from {self.server.system('mutations')}"
-            " where database = {database:String} and table = {table:String} and not is_done",
-            database=self.table.database,
-            table=self.table.storage,
-        )
-        if waiting:
-            raise StoreRefused(
-                store=NAME,
-                object_name=self.table.item.name,
-                what=f"{waiting} mutations of somebody else wait for it",
-                remedy="let them end, or end them by KILL MUTATION, then resume",
             )
 
     def _writers(self) -> set[str]:

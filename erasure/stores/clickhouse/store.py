@@ -11,7 +11,6 @@ from erasure.counts import Count, Counts
 from erasure.errors import StoreRefused
 from erasure.inventory import InventoryObject
 from erasure.inventory_draft.facts import TableFacts
-from erasure.rules import Rule
 from erasure.settings import ClickHouseSettings
 from erasure.stores import sql as shared
 from erasure.stores.base import COUNTED_AT_MOST, PURGED, Health, Holdings, Progress, Survey
@@ -115,8 +114,7 @@ class ClickHouseStore(shared.SqlStore[ClickHouseSettings]):
         batch_id: str,
     ) -> Mapping[str, int]:
         """The masks of dbt, between two measures of what they must leave alone."""
-        # Of records that go as a whole nothing must stay.
-        compared = [table for table in tables if table.item.rule is not Rule.DELETE]
+        compared = [table for table in tables if parity.stays_in_sight(table.item, self._objects)]
         before = {
             table.item.name: parity.measured(server, table, expressions[table.item.name])
             for table in compared
