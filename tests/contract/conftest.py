@@ -4,6 +4,7 @@ Add here: a fixture of a support module.
 Keep out: fixtures themselves; they stand beside what they make, in `*_world.py` and `*_support.py`.
 """
 
+from tests.contract.clickhouse_events import events_lease, events_world
 from tests.contract.clickhouse_gateway_support import gateway, own_gateway, people
 from tests.contract.clickhouse_shapes import shapes
 from tests.contract.postgres_survey_support import survey_ground
@@ -14,6 +15,8 @@ from tests.contract.world_support import world_stores
 
 __all__ = [
     "_sql_database",
+    "events_lease",
+    "events_world",
     "gateway",
     "ground",
     "own_gateway",
