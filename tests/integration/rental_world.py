@@ -49,7 +49,7 @@ def values_of(number: int) -> list[str]:
     """Everything by which a customer could be recognised, but for the id."""
     return [
         *(email_of(number), f"Firstname{number:03}", f"Lastname{number:03}", f"555-0{number:03}"),
-        *(f"{number} Made Up Road", f"Z{number:04}", f"192.0.2.{number}", f"pen name {number:03}"),
+        *(f"{number:03} Made Up Road", f"Z{number:04}", f"192.0.2.{number}", f"pen name {number:03}"),
     ]
 
 
@@ -187,7 +187,7 @@ def _customer(shop: Shop, number: int) -> None:
             "insert into address values (%s, %s, %s, 'D', %s, %s, %s, '2020-01-01')",
             (
                 number,
-                f"{number} Made Up Road",
+                f"{number:03} Made Up Road",
                 f"c/o {name_of(number)}",
                 1 + number % 2,
                 f"Z{number:04}",

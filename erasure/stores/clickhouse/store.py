@@ -63,14 +63,21 @@ class ClickHouseStore(shared.SqlStore[ClickHouseSettings]):
             return {item.name: _held(server, item) for item in self._objects}
 
     def count(self, targets: TargetSet) -> Counts:
-        """The rows that each mask would change, among how many; conflicts beside."""
+        """The rows that each mask would change, among how many; conflicts beside.
+
+        Of a table whose engine makes one row of several these are the rows as it shows them by FINAL: when it merges is
+        its own affair, and a plan must not drift by it.
+        """
         with connected(self._settings) as server, carried_over(server, targets):
-            return self._counted(server, targets)
+            merging = frozenset(t.item.name for t in read_tables(server, self._objects) if t.merges_rows)
+            return self._counted(server, targets, final=merging)
 
     def mask(self, targets: TargetSet, progress: Progress) -> Counts:
         """One mutation a table, or an exchange where a key is masked; then a recount."""
         with connected(self._settings) as server, carried_over(server, targets):
             tables = read_tables(server, self._objects)
+            merging = frozenset(table.item.name for table in tables if table.merges_rows)
+            shown = self._counted(server, targets, final=merging) if merging else {}
             expressions = self._models.expressions(NAME, targets.batch_id)
             for table in tables:
                 mutations.refuse_stuck(server, table)
@@ -83,7 +90,9 @@ class ClickHouseStore(shared.SqlStore[ClickHouseSettings]):
                 else:
                     changed |= self._mutated(server, turn, expressions, targets.batch_id)
             dictionaries.reload(server, self._objects)
+            # Rows that nobody is shown any more count here: they are on the disk.
             left = self._counted(server, targets)
+        changed |= {name: shown[name].records for name in merging & changed.keys()}
         return shared.recounted(store=NAME, changed=changed, left=left, progress=progress)
 
     def purge(self, targets: TargetSet, progress: Progress) -> Counts:
@@ -140,10 +149,17 @@ class ClickHouseStore(shared.SqlStore[ClickHouseSettings]):
             parity.require_equal(table, before[name], parity.measured(server, table, expressions[name]))
         return changed
 
-    def _counted(self, server: Server, targets: TargetSet) -> Counts:
+    def _counted(self, server: Server, targets: TargetSet, final: frozenset[str] = frozenset()) -> Counts:
         selects = self._models.masked_rows(NAME, targets.batch_id)
         return {
-            item.name: _count(server, item, selects[item.name], targets.batch_id) for item in self._objects
+            item.name: _count(
+                server,
+                item,
+                selects[item.name],
+                targets.batch_id,
+                settings={"final": int(item.name in final)},
+            )
+            for item in self._objects
         }
 
 
@@ -178,12 +194,17 @@ def _held(server: Server, item: InventoryObject) -> int:
     return server.number(f"select count() from ({glance})")
 
 
-def _count(server: Server, item: InventoryObject, select: str, batch_id: str) -> Count:
+def _count(
+    server: Server, item: InventoryObject, select: str, batch_id: str, settings: Mapping[str, int]
+) -> Count:
+    def number(query: str) -> int:
+        return int(server.rows(query, settings=settings)[0][0])
+
     conflicts = 0
     if item.subject.contributor_id and item.subject.email:
         contributor_id, email = quoted(item.subject.contributor_id), quoted(item.subject.email)
         # The same normalisation as macros/subjects/normalised_email.sql; a test holds the two together.
-        conflicts = server.number(
+        conflicts = number(
             f"select count() from {_relation(item)} where {contributor_id} is not null"
             f" and toString({contributor_id}) not in"
             f" (select contributor_id from erasure.targets where batch_id = '{batch_id}' and kind = 'contributor')"
@@ -191,8 +212,8 @@ def _count(server: Server, item: InventoryObject, select: str, batch_id: str) ->
             f" (select value from erasure.targets where batch_id = '{batch_id}' and kind = 'email')"
         )
     return Count(
-        records=server.number(f"select count() from ({select})"),
-        total=server.number(f"select count() from {_relation(item)}"),
+        records=number(f"select count() from ({select})"),
+        total=number(f"select count() from {_relation(item)}"),
         conflicts=conflicts,
     )
 
