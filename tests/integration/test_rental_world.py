@@ -39,8 +39,8 @@ _CONTROLS = (
 )
 _EVENTS = (
     "select * from rental.rentals where customer_id not in ({ids}) order by customer_id",
-    "select * from rental.web_events final where lower(visitor_email) not in ({emails}) and not startsWith(visitor_email,"
-    " 'DELETED') order by all",
+    "select * from rental.web_events final where lower(visitor_email) not in ({emails})"
+    " and not startsWith(visitor_email, 'DELETED') order by all",
     "select * from rental.web_sessions where customer_id not in ({ids}) order by customer_id",
 )
 _REPORTS = (

@@ -1,5 +1,6 @@
-{#- The pieces of a table's mask as JSON, for what is masked by other statements than ALTER ... UPDATE: a copy of a table
-    whose keys are ruled, and checksums of a subject's rows. The predicates are those of `masked_rows`. -#}
+{#- The pieces of a table's mask as JSON, for what is masked by other statements than ALTER ... UPDATE: a copy
+    of a table whose keys are ruled, and checksums of a subject's rows. The predicates are those of
+    `masked_rows`. -#}
 {% macro mask_expressions(spec) -%}
     {%- set values = {} -%}
     {%- for column in masked_columns(spec, '') -%}

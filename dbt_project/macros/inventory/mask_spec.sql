@@ -1,6 +1,6 @@
-{#- What the inventory says of a table, and what the catalog says of its columns' types: relation, primary key, subject,
-    rule of the record, ruled columns with their parts. Names are as they are, for `quoted` to quote. Read from the graph,
-    so only while dbt executes; unit tests have no graph and override this macro. -#}
+{#- What the inventory says of a table, and what the catalog says of its columns' types: relation, primary key,
+    subject, rule of the record, ruled columns with their parts. Names are as they are, for `quoted` to quote.
+    Read from the graph, so only while dbt executes; unit tests have no graph and override this macro. -#}
 {% macro mask_spec(source_name, table_name) -%}
     {%- set spec = {
         'source': source_name, 'table': table_name, 'relation': none, 'rule': none, 'primary_key': [], 'subject': {},
@@ -30,7 +30,9 @@
             {%- set parts = [] -%}
             {%- for path, part in (column_meta.get('keys') or {'': column_meta}).items() -%}
                 {%- if 'rule' not in part -%}
-                    {{ exceptions.raise_compiler_error('No rule for ' ~ source_name ~ '.' ~ table_name ~ '.' ~ column.name) }}
+                    {{ exceptions.raise_compiler_error(
+                        'No rule for ' ~ source_name ~ '.' ~ table_name ~ '.' ~ column.name
+                    ) }}
                 {%- endif -%}
                 {%- if part.rule != 'keep' -%}
                     {%- do parts.append({'path': path.split('.') if path else [], 'rule': part.rule}) -%}

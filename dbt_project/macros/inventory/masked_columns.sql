@@ -1,5 +1,5 @@
-{#- The ruled columns of a table, each with its name, quoted, and the expression of its new value. `alias` is the name of
-    the record in the query, or '' where a statement has none (ClickHouse's ALTER ... UPDATE). -#}
+{#- The ruled columns of a table, each with its name, quoted, and the expression of its new value. `alias` is
+    the name of the record in the query, or '' where a statement has none (ClickHouse's ALTER ... UPDATE). -#}
 {% macro masked_columns(spec, alias) -%}
     {%- set found = [] -%}
     {%- set owner = subject_of(spec, alias) -%}

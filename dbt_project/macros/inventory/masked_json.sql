@@ -1,6 +1,6 @@
-{#- A jsonb column with the values at some paths after their rules, texts as texts; an array there element by element. What
-    is absent stays absent, and JSON's null stays null. Each new value is computed from the column as it was, so that the
-    text grows with the number of paths and no faster. PostgreSQL only. -#}
+{#- A jsonb column with the values at some paths after their rules, texts as texts; an array there element by
+    element. What is absent stays absent, and JSON's null stays null. Each new value is computed from the column
+    as it was, so that the text grows with the number of paths and no faster. PostgreSQL only. -#}
 {% macro masked_json(column, value, owner) -%}
     {%- set whole = value if column.type == 'jsonb' else 'cast(' ~ value ~ ' as jsonb)' -%}
     {%- set made = namespace(sql=whole) -%}
@@ -12,7 +12,12 @@
             case
                 when jsonb_typeof({{ at }}) = 'array' then coalesce(
                     (
-                        select jsonb_agg(coalesce(to_jsonb(cast({{ rule(part.rule, 'each_of.element', owner, 'text') }} as text)), 'null') order by each_of.place)
+                        select jsonb_agg(
+                            coalesce(
+                                to_jsonb(cast({{ rule(part.rule, 'each_of.element', owner, 'text') }} as text)),
+                                'null'
+                            ) order by each_of.place
+                        )
                         from jsonb_array_elements_text({{ at }}) with ordinality as each_of (element, place)
                     ),
                     {{ at }}
@@ -24,7 +29,8 @@
         {%- set present = "case when " ~ at ~ " is null then '{}' else " ~ path ~ " end" -%}
         {%- set made.sql = 'jsonb_set(' ~ made.sql ~ ', ' ~ present ~ ', ' ~ new_value ~ ', false)' -%}
     {%- endfor -%}
-    {%- set made.sql = "case when jsonb_typeof(" ~ whole ~ ") in ('object', 'array') then " ~ made.sql ~ " else " ~ whole ~ " end" -%}
+    {%- set made.sql = "case when jsonb_typeof(" ~ whole ~ ") in ('object', 'array') then " ~ made.sql
+        ~ " else " ~ whole ~ " end" -%}
     {{ made.sql if column.type == 'jsonb' else 'cast(' ~ made.sql ~ ' as json)' }}
 {%- endmacro %}
 

@@ -11,7 +11,10 @@
             when {{ value }} is null then null
             else coalesce(
                 cast((
-                    select array_agg({{ rule(column.parts[0].rule, 'each_of.element', owner, column.type.lstrip('_')) }} order by each_of.place)
+                    select array_agg(
+                        {{ rule(column.parts[0].rule, 'each_of.element', owner, column.type.lstrip('_')) }}
+                        order by each_of.place
+                    )
                     from unnest({{ value }}) with ordinality as each_of (element, place)
                 ) as {{ column.type.lstrip('_') }}[]),
                 {{ value }}

@@ -1,12 +1,13 @@
-{#- Whether any ruled column of a record is not in its masked form: not what its rule would make of it (of NULL, NULL). A
-    record that is to be deleted is not masked for as long as it is there. -#}
+{#- Whether any ruled column of a record is not in its masked form: not what its rule would make of it (of NULL,
+    NULL). A record that is to be deleted is not masked for as long as it is there. -#}
 {% macro not_yet_masked(spec, alias) -%}
     {%- if spec.rule == 'delete' -%}
         {{ return('true') }}
     {%- endif -%}
     {%- set differing = [] -%}
     {%- for column in masked_columns(spec, alias) -%}
-        {%- do differing.append('(' ~ adapter.dispatch('differs', 'contributor_deletion')(column.value, column.new_value) ~ ')') -%}
+        {%- set differs = adapter.dispatch('differs', 'contributor_deletion') -%}
+        {%- do differing.append('(' ~ differs(column.value, column.new_value) ~ ')') -%}
     {%- endfor -%}
     {{ return('(' ~ differing | join(' or ') ~ ')') }}
 {%- endmacro %}

@@ -1,7 +1,8 @@
 {#- Column -> its type, and whether the database itself makes its value, as the catalog has them. -#}
 {% macro table_catalog(schema, identifier) -%}
     {%- set catalog = {} -%}
-    {%- set query = adapter.dispatch('table_catalog_query', 'contributor_deletion')(text_literal(schema), text_literal(identifier)) -%}
+    {%- set query_of = adapter.dispatch('table_catalog_query', 'contributor_deletion') -%}
+    {%- set query = query_of(text_literal(schema), text_literal(identifier)) -%}
     {%- for name, type, generated in run_query(query).rows -%}
         {%- do catalog.update({name: {'type': type, 'generated': generated == 1}}) -%}
     {%- endfor -%}

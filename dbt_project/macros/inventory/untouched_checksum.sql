@@ -1,5 +1,5 @@
-{#- A checksum of the columns of a record that masking must leave as they are; PostgreSQL only. Columns that are ruled,
-    generated from others, or declared volatile are left out. -#}
+{#- A checksum of the columns of a record that masking must leave as they are; PostgreSQL only. Columns that are
+    ruled, generated from others, or declared volatile are left out. -#}
 {% macro untouched_checksum(spec, alias) -%}
     {%- if spec.untouched -%}
         md5(cast(row(

@@ -10,7 +10,8 @@
     {%- set pending = run_query("select count() from (" ~ sql ~ ")").columns[0].values()[0] | int -%}
     {%- if pending > 0 -%}
         {% call statement('main') %}
-            {{ mutation(spec, var('storage', {}).get(table_name, spec.relation), env_var('DBT_CLICKHOUSE_CLUSTER', '')) }}
+            {%- set storage = var('storage', {}).get(table_name, spec.relation) %}
+            {{ mutation(spec, storage, env_var('DBT_CLICKHOUSE_CLUSTER', '')) }}
         {% endcall %}
     {%- endif -%}
     {% do store_raw_result('main', message='MASK ' ~ pending, code='MASK', rows_affected=pending) %}

@@ -12,7 +12,8 @@
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
     {%- for stretch in stretches -%}
-        {#- What has been read of the catalog so far was a transaction of its own: the level is set before all else. -#}
+        {#- What has been read of the catalog so far was a transaction of its own: the level is set before all
+            else. -#}
         {% do run_query("rollback" if loop.first else "commit") %}
         {#- In so many words: to the driver the former transaction, ended in words as well, goes on. -#}
         {% do run_query("begin") %}
@@ -33,7 +34,10 @@
         {%- set changed.rows = changed.rows + (rows | int) -%}
         {% do run_query("select erasure.require_untouched('" ~ spec.table ~ "', " ~ touched | int ~ ")") %}
         {%- if not loop.last -%}
-            {% do run_query("select erasure.advance_step(" ~ batch_id() ~ ", 'postgres', '" ~ spec.table ~ "', 'mask', " ~ rows | int ~ ")") %}
+            {% do run_query(
+                "select erasure.advance_step(" ~ batch_id() ~ ", 'postgres', '" ~ spec.table ~ "', 'mask', "
+                ~ rows | int ~ ")"
+            ) %}
         {%- endif -%}
     {%- endfor -%}
 

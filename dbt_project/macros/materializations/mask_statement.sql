@@ -1,5 +1,5 @@
-{#- Changes or deletes the rows that a mask model selects; answers how many they were, and in how many of them a column
-    was touched that must stay as it is (by a trigger, say). PostgreSQL only. -#}
+{#- Changes or deletes the rows that a mask model selects; answers how many they were, and in how many of them a
+    column was touched that must stay as it is (by a trigger, say). PostgreSQL only. -#}
 {% macro mask_statement(spec, select) -%}
 with
 

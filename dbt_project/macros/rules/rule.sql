@@ -1,7 +1,7 @@
-{#- A value after its rule, as an SQL expression; the one door to every rule. `owner` is what `subject_of` gives, `type` the
-    type of the value as the catalog calls it.
-    Add a rule: a macro rule__<name> beside this one, its name here and in erasure/rules.py. Applying a rule twice must
-    change nothing: whether a value is masked is asked by comparing it with its rule's result. -#}
+{#- A value after its rule, as an SQL expression; the one door to every rule. `owner` is what `subject_of`
+    gives, `type` the type of the value as the catalog calls it. Add a rule: a macro rule__<name> beside this
+    one, its name here and in erasure/rules.py. Applying a rule twice must change nothing: whether a value is
+    masked is asked by comparing it with its rule's result. -#}
 {% macro rule(name, value, owner, type) -%}
     {%- set by_name = {
         'constant': rule__constant,

@@ -1,5 +1,5 @@
-{#- A date becomes the first day of its year, a moment the first of its year in UTC. A date kept as text stays one; what is
-    none becomes the mask. -#}
+{#- A date becomes the first day of its year, a moment the first of its year in UTC. A date kept as text stays
+    one; what is none becomes the mask. -#}
 {% macro rule__coarsen_date(value, owner, type) -%}
     {{ return(adapter.dispatch('rule__coarsen_date', 'contributor_deletion')(value, type)) }}
 {%- endmacro %}
@@ -21,8 +21,8 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- In the column's own time zone and type: a plain Date of ClickHouse begins in 1970, and no type of its knows all years
-    that a text can name. -#}
+{#- In the column's own time zone and type: a plain Date of ClickHouse begins in 1970, and no type of its knows
+    all years that a text can name. -#}
 {% macro clickhouse__rule__coarsen_date(value, type) -%}
     {%- set plain = plain_type(type) -%}
     {%- if plain.startswith('Date') -%}
@@ -31,7 +31,10 @@
         multiIf(
             {{ value }} is null, {{ value }},
             match({{ value }}, '^([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-{{ day_of_a_year() }}$')
-            or (match({{ value }}, '^[0-9]{4}-02-29$') and {{ is_leap_year('toUInt16OrZero(substring(' ~ value ~ ', 1, 4))') }}),
+            or (
+                match({{ value }}, '^[0-9]{4}-02-29$')
+                and {{ is_leap_year('toUInt16OrZero(substring(' ~ value ~ ', 1, 4))') }}
+            ),
             concat(substring({{ value }}, 1, 4), '-01-01'),
             {{ mask_value() }}
         )

@@ -1,6 +1,6 @@
-{#- Whole-token occurrences of the subject's own email, names and phone become the mask, in any case, longest first.
-    The needles stand in erasure.targets, so that no statement carries one. Where the subject is unknown, or its needles
-    have expired, there is nothing to look for. -#}
+{#- Whole-token occurrences of the subject's own email, names and phone become the mask, in any case, longest
+    first. The needles stand in erasure.targets, so that no statement carries one. Where the subject is unknown,
+    or its needles have expired, there is nothing to look for. -#}
 {% macro rule__scrub_text(value, owner, type) -%}
     {{ return(adapter.dispatch('rule__scrub_text', 'contributor_deletion')(value, owner)) }}
 {%- endmacro %}
@@ -36,9 +36,9 @@
     end
 {%- endmacro %}
 
-{#- The pattern is made where the target set is loaded (`scrub_pattern_re2` of erasure/rules.py). RE2 has no lookbehind: the
-    pattern takes in the letter before and the one behind, so every second of two neighbours is found by a second pass, for
-    which what was found stands as a sign that is no letter. -#}
+{#- The pattern is made where the target set is loaded (`scrub_pattern_re2` of erasure/rules.py). RE2 has no
+    lookbehind: the pattern takes in the letter before and the one behind, so every second of two neighbours is
+    found by a second pass, for which what was found stands as a sign that is no letter. -#}
 {% macro clickhouse__rule__scrub_text(value, owner) -%}
     {%- set pattern = subject_attribute('pattern', owner) -%}
     {%- set sign = "char(1, 31, 1)" -%}

@@ -1,4 +1,5 @@
-{#- An address becomes that of its network: /24 for IPv4, /48 for IPv6. A text that is no address becomes the mask. -#}
+{#- An address becomes that of its network: /24 for IPv4, /48 for IPv6. A text that is no address becomes the
+    mask. -#}
 {% macro rule__truncate_ip(value, owner, type) -%}
     {{ return(adapter.dispatch('rule__truncate_ip', 'contributor_deletion')(value, type)) }}
 {%- endmacro %}

@@ -12,10 +12,11 @@
 {%- endmacro %}
 
 {% macro clickhouse__rule__unique(value, owner) -%}
+    {%- set id = subject_attribute('contributor_id', owner) -%}
     multiIf(
         {{ value }} is null, {{ value }},
-        {{ subject_attribute('contributor_id', owner) }} = '' and startsWith({{ value }}, concat({{ mask_value() }}, '-')), {{ value }},
-        {{ subject_attribute('contributor_id', owner) }} = '', {{ mask_value() }},
-        concat({{ mask_value() }}, '-', {{ subject_attribute('contributor_id', owner) }})
+        {{ id }} = '' and startsWith({{ value }}, concat({{ mask_value() }}, '-')), {{ value }},
+        {{ id }} = '', {{ mask_value() }},
+        concat({{ mask_value() }}, '-', {{ id }})
     )
 {%- endmacro %}

@@ -1,6 +1,7 @@
-{#- Whether a record is one of the batch's: by its contributor id; by its email where it has no id; through its parent;
-    or because its subject email is a mask already, so that a record stays in sight after its key has been masked.
-    `alias` is the name of the record in the query, or '' where a statement has none (ClickHouse's ALTER ... UPDATE). -#}
+{#- Whether a record is one of the batch's: by its contributor id; by its email where it has no id; through its
+    parent; or because its subject email is a mask already, so that a record stays in sight after its key has
+    been masked. `alias` is the name of the record in the query, or '' where a statement has none (ClickHouse's
+    ALTER ... UPDATE). -#}
 {% macro is_subject(spec, alias) -%}
     {%- set dot = alias ~ '.' if alias else '' -%}
     {%- set id = spec.subject.get('contributor_id') -%}

@@ -1,6 +1,6 @@
-{#- Whose a record is, for the rules that must know. In PostgreSQL the contributor id as text: the record's own, that of
-    its email, or that of its parent's subject. In ClickHouse the key of a row of `subjects_table`, since a mutation can
-    join nothing. -#}
+{#- Whose a record is, for the rules that must know. In PostgreSQL the contributor id as text: the record's own,
+    that of its email, or that of its parent's subject. In ClickHouse the key of a row of `subjects_table`,
+    since a mutation can join nothing. -#}
 {% macro subject_of(spec, alias) -%}
     {{ return(adapter.dispatch('subject_of', 'contributor_deletion')(spec, alias) | trim) }}
 {%- endmacro %}
@@ -39,5 +39,9 @@
     {%- set email = spec.subject.get('email') -%}
     {%- set by_id = "concat('id:', toString(" ~ quoted(id) ~ "))" if id else none -%}
     {%- set by_email = "concat('email:', " ~ normalised_email(quoted(email)) ~ ")" if email else none -%}
-    {%- if id and email -%} coalesce({{ by_id }}, {{ by_email }}, '') {%- else -%} coalesce({{ by_id or by_email or "''" }}, '') {%- endif -%}
+    {%- if id and email -%}
+        coalesce({{ by_id }}, {{ by_email }}, '')
+    {%- else -%}
+        coalesce({{ by_id or by_email or "''" }}, '')
+    {%- endif -%}
 {%- endmacro %}

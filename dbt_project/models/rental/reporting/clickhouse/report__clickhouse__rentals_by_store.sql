@@ -16,7 +16,7 @@ final as (
     select
         store_id,
         film_id,
-        toStartOfMonth(rented_at) as month,
+        date_trunc('month', rented_at) as month,
         count(*) as rentals,
         sum(amount) as amount
     from rentals
