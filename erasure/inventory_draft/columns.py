@@ -157,6 +157,9 @@ def decide(column: ColumnFacts, *, person_is_unique: bool) -> Decision:
 
 
 def _by_name(column: ColumnFacts) -> tuple[str, Rule] | None:
+    if column.share(Shape.EMAIL) >= _MOST:
+        # A recipient or a login is a name to some and an email to others; it finds a person only as the latter.
+        return _by_values(column)
     said = words(column.name)
     if "name" in said and said & _OF_A_PERSON:
         return "a name by its name", Rule.CONSTANT
@@ -187,8 +190,6 @@ def _by_values(column: ColumnFacts) -> tuple[str, Rule] | None:
 
 def _fitted(column: ColumnFacts, what: str, rule: Rule, *, person_is_unique: bool) -> Decision:
     """The rule, or another one of the same kind that the column takes."""
-    if column.fixed:
-        return Decision(rule=REVIEW, why=f"{what}, in a key of the table, which no UPDATE changes")
     if rule is Rule.CLEAR and not column.nullable:
         rule = Rule.CONSTANT
     if column.kind not in _WRITABLE[rule]:

@@ -1,7 +1,8 @@
 """What a catalog says of a table that nobody has described yet, and what a sample of its values looks like, counted.
 
 Add here: a fact that an engine's catalog tells and a draft is decided by.
-Keep out: how an engine is asked (`stores/*_facts.py`), and values: of them only shares leave the engine.
+Keep out: how an engine is asked (`stores/postgres_facts.py`, `stores/clickhouse/facts.py`), and values: of them only
+shares leave the engine.
 """
 
 from collections.abc import Mapping
@@ -53,7 +54,7 @@ SAMPLED_ROWS = 1_000
 class ColumnFacts:
     """A column. `length`: the most characters it takes, if there is a limit. `sampled`: values that were not NULL.
 
-    unique: its values alone differ from row to row. fixed: nobody can change it by an UPDATE (a key of ClickHouse).
+    unique: its values alone differ from row to row.
     """
 
     name: str
@@ -63,7 +64,6 @@ class ColumnFacts:
     length: int | None = None
     unique: bool = False
     generated: bool = False
-    fixed: bool = False
     sampled: int = 0
     shapes: Mapping[Shape, int] = field(default_factory=dict)
 

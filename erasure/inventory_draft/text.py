@@ -51,10 +51,17 @@ def _of_table(
     yield "        config:"
     yield "          meta:"
     yield from _subject(draft, names)
-    if table.primary_key:
+    key = table.primary_key
+    if store == "clickhouse":
+        # What is masked tells rows apart no longer.
+        key = (
+            tuple(name for name in key if name not in draft.columns or draft.columns[name].rule == Rule.KEEP)
+            or key
+        )
+    if key:
         if store == "clickhouse":
             yield "            # The key that ClickHouse sorts by; it does not see to it that it is unique."
-        yield f"            primary_key: [{', '.join(map(_scalar, table.primary_key))}]"
+        yield f"            primary_key: [{', '.join(map(_scalar, key))}]"
     else:
         yield "            # primary_key: the catalog has none; name the columns that tell the rows apart"
         yield "            primary_key: []"

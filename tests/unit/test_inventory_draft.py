@@ -46,7 +46,6 @@ def columns(draw: st.DrawFn) -> ColumnFacts:
         length=draw(st.one_of(st.none(), st.integers(1, 60))),
         unique=draw(st.booleans()),
         generated=draw(st.sampled_from([False, False, False, True])),
-        fixed=draw(st.booleans()),
         sampled=sampled,
         shapes=draw(
             st.dictionaries(st.sampled_from(Shape), st.integers(1, sampled)) if sampled else st.just({})
@@ -69,7 +68,6 @@ def test_a_rule_that_the_column_could_not_take_is_left_to_a_person(column: Colum
     decision = decide(column, person_is_unique=alone)
     if decision.rule in {REVIEW, Rule.KEEP}:
         return
-    assert not column.fixed
     if decision.rule == Rule.CLEAR:
         assert column.nullable
     elif column.length is not None:

@@ -35,8 +35,7 @@ _LOOKED_AT = 1_000
 def read(client: "Client", database: str) -> list[TableFacts]:
     """The tables of a database, without views; empty where there is no such database."""
     rows = client.query(
-        "select table, name, type, default_kind,"
-        " is_in_sorting_key or is_in_primary_key or is_in_partition_key or is_in_sampling_key as in_a_key"
+        "select table, name, type, default_kind"
         " from system.columns where database = {database:String} and (database, table) in"
         " (select database, name from system.tables where engine not in ('View', 'MaterializedView'))"
         " order by table, position",
@@ -61,7 +60,7 @@ def _facts(
     # Columns alone: what an expression of a key makes does not tell rows apart by name.
     names = {str(row[1]) for row in rows}
     key = [part.strip().strip("`") for part in sorting_key.split(",")] if sorting_key else []
-    texts = [str(name) for _, name, declared, kind, _ in rows if _is_text(declared) and kind not in _MADE]
+    texts = [str(name) for _, name, declared, kind in rows if _is_text(declared) and kind not in _MADE]
     sample = _sampled(client, database, table, texts)
     return TableFacts(
         name=table,
@@ -71,7 +70,7 @@ def _facts(
 
 
 def _column(row: Sequence[Any], sample: Mapping[str, int]) -> ColumnFacts:
-    _, name, declared, default_kind, in_a_key = row
+    _, name, declared, default_kind = row
     plain = _plain(declared)
     fixed_length = re.fullmatch(r"FixedString\((\d+)\)", plain)
     return ColumnFacts(
@@ -81,7 +80,6 @@ def _column(row: Sequence[Any], sample: Mapping[str, int]) -> ColumnFacts:
         nullable="Nullable(" in declared,
         length=int(fixed_length.group(1)) if fixed_length else None,
         generated=default_kind in _MADE,
-        fixed=bool(in_a_key),
         sampled=sample.get("filled", 0),
         shapes={shape: sample[shape.name] for shape in Shape if sample.get(shape.name)},
     )
