@@ -21,10 +21,11 @@ _MOST = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """A rule, or REVIEW, and why; the reason never holds a value."""
+    """A rule, or REVIEW, and why; the reason never holds a value. `elements`: the rule is for each of an array."""
 
     rule: str
     why: str
+    elements: bool = False
 
     @property
     def is_decided(self) -> bool:
@@ -192,6 +193,8 @@ def _fitted(column: ColumnFacts, what: str, rule: Rule, *, person_is_unique: boo
     """The rule, or another one of the same kind that the column takes."""
     if rule is Rule.CLEAR and not column.nullable:
         rule = Rule.CONSTANT
+    if column.kind is Kind.TEXTS and rule is not Rule.CLEAR and not column.unique and column.length is None:
+        return Decision(rule=rule, why=what, elements=True)
     if column.kind not in _WRITABLE[rule]:
         return Decision(rule=REVIEW, why=f"{what}, {column.declared} by its type, which {rule} cannot write")
     if column.unique and rule is Rule.CONSTANT:
@@ -235,6 +238,8 @@ def _unknown(column: ColumnFacts) -> str:
     seen = [f"{shape} {column.share(shape):.0%}" for shape in Shape if column.shapes.get(shape)]
     if seen:
         return f"{column.declared}; of {column.sampled} values look like {', '.join(seen)}"
+    if column.kind is Kind.JSON:
+        return f"{column.declared}; say `keys`, each with a rule, or a rule for all of it"
     if column.kind is Kind.TEXT:
         return f"{column.declared}; {column.sampled} values looked at, none like an email, an address or a number"
     return f"{column.declared}; its name says nothing"

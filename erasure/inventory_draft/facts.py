@@ -21,7 +21,8 @@ class Kind(StrEnum):
     NUMBER = "a number"
     UUID = "a UUID"
     CHOICE = "one of a fixed list"
-    ARRAY = "an array"
+    TEXTS = "an array of texts"
+    JSON = "a document"
     OTHER = "of another type"
 
 

@@ -78,7 +78,8 @@ def _of_table(
             yield f"          - {{name: {_scalar(name)}, config: {{meta: {meta}}}}}"
         else:
             why = "".join(letter if letter.isprintable() else " " for letter in decision.why)
-            yield f"          - {{name: {_scalar(name)}, config: {{meta: {{rule: {decision.rule}}}}}}}  # {why}"
+            meta = f"{{rule: {decision.rule}{', elements: true' if decision.elements else ''}}}"
+            yield f"          - {{name: {_scalar(name)}, config: {{meta: {meta}}}}}  # {why}"
 
 
 def _subject(draft: TableDraft, names: dict[str, str]) -> Iterator[str]:

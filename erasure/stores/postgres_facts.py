@@ -30,6 +30,7 @@ _KINDS: Mapping[str, Kind] = {
     "bool": Kind.FLAG,
     **dict.fromkeys(("int2", "int4", "int8", "numeric", "float4", "float8", "money"), Kind.NUMBER),
     "uuid": Kind.UUID,
+    **dict.fromkeys(("json", "jsonb"), Kind.JSON),
 }
 # Of a long text its beginning tells enough; patterns over megabytes would take the server's time.
 _LOOKED_AT = 1_000
@@ -93,7 +94,7 @@ def _column(column: Column, unique: set[str], enums: set[str], sample: Mapping[s
 
 def _kind(column: Column, enums: set[str]) -> Kind:
     if column.is_array:
-        return Kind.ARRAY
+        return Kind.TEXTS if column.is_text else Kind.OTHER
     if column.is_text:
         return Kind.TEXT
     return Kind.CHOICE if column.base in enums else _KINDS.get(column.base, Kind.OTHER)

@@ -89,10 +89,12 @@ def odd(flow: Flow) -> Iterator[str]:
         'create schema "Odd Schema"; set search_path to "Odd Schema";'
         'create table "Members" ("Nr" bigint primary key, "eMail" varchar(80) unique, x1 text,'
         ' lower_mail text generated always as (lower("eMail")) stored);'
-        'create table "visits of them" (nr bigint primary key, "Who" bigint references "Members", x2 text, x3 text);'
+        'create table "visits of them" (nr bigint primary key, "Who" bigint references "Members", x2 text, x3 text,'
+        " phones text[], about_them jsonb);"
         f'insert into "Members" ("Nr", "eMail", x1) select n, n || \'{PLANTED}\', n || \'{PLANTED}\''
         " from generate_series(1, 20) as n;"
-        f"insert into \"visits of them\" select n, n, '192.0.2.' || n, 'I am {PLANTED} and write five words'"
+        f"insert into \"visits of them\" select n, n, '192.0.2.' || n, 'I am {PLANTED} and write five words',"
+        " array['+1 555 0100'], '{}'"
         " from generate_series(1, 20) as n"
     )
     yield "Odd Schema"
@@ -111,7 +113,14 @@ def test_values_decide_where_names_say_nothing_and_are_nowhere_to_be_seen(
     assert members["config"]["meta"]["id_form"] == "integer"
     assert visits["identifier"] == "visits of them"
     assert visits["config"]["meta"]["subject"] == {"contributor_id": "Who"}
-    assert rules(visits) == {"x2": "truncate_ip", "x3": "scrub_text"}
+    assert rules(visits) == {
+        "x2": "truncate_ip",
+        "x3": "scrub_text",
+        "phones": "constant",
+        "about_them": "REVIEW",
+    }
+    (phones,) = (column for column in visits["columns"] if column["name"] == "phones")
+    assert phones["config"]["meta"]["elements"] is True
 
     # Names and texts of the world say the same as a canary does: no value of anybody, in what was said or written.
     values = {value for person in flow.people.values() for value in person.values} | {PLANTED, "192.0.2."}

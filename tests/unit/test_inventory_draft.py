@@ -75,8 +75,9 @@ def test_a_rule_that_the_column_could_not_take_is_left_to_a_person(column: Colum
         assert column.length >= needed
     if column.unique and decision.rule != Rule.CLEAR:
         assert decision.rule == (Rule.UNIQUE if alone else Rule.HASH)
+    assert decision.elements is (column.kind is Kind.TEXTS and decision.rule != Rule.CLEAR)
     if decision.rule in {Rule.CONSTANT, Rule.UNIQUE, Rule.HASH, Rule.SCRUB_TEXT}:
-        assert column.kind is Kind.TEXT
+        assert column.kind in {Kind.TEXT, Kind.TEXTS}
 
 
 @pytest.mark.parametrize(
@@ -220,3 +221,4 @@ def test_whatever_things_are_called_the_draft_is_yaml_that_names_them(
         meta = found["config"]["meta"]
         assert meta["rule"] == drafted.columns[found["name"]].rule
         assert meta["rule"] != "keep" or meta["reason"]
+        assert meta.get("elements", False) is drafted.columns[found["name"]].elements
