@@ -58,7 +58,7 @@ def test_clickhouse_without_any_of_the_tables_is_another_server(sql_world: SqlWo
     make_analytics(sql_world.analytics)
     sql_world.analytics.command("rename database kepler to somebodys")
     try:
-        with pytest.raises(StoreRefused, match=r"kepler: none of the 2 tables.*check \[clickhouse\] host"):
+        with pytest.raises(StoreRefused, match=r"kepler: none of the 5 tables.*check \[clickhouse\] host"):
             sql_world.clickhouse().survey()
     finally:
         sql_world.analytics.command("rename database somebodys to kepler")

@@ -33,6 +33,7 @@ _COPY = {
 }
 # Rows of one key keep the order in which they were written: the later one counts in a Replacing table.
 _IN_ORDER = {"max_threads": 1, "max_insert_threads": 1}
+_MERGES_SECONDS = 60.0
 _WRITERS_SECONDS = 600.0
 _POLL_SECONDS = 0.1
 _QUIET_LOOKS = 2
@@ -88,6 +89,7 @@ class Shadow:
         self.notes.note("original", [self._uuid(relation)])
         try:
             self.server.run(f"system stop merges {relation}")
+            self._await_merges()
             self.server.run(f"create table {self.copy} as {relation}")
             changed = 0
             for _ in ("what is there", "what has come meanwhile"):
@@ -104,6 +106,16 @@ class Shadow:
                 self._clear()
             raise
         return changed
+
+    def _await_merges(self) -> None:
+        """A merge that runs is called off, unless it was about to end: then it ends, and replaces parts."""
+        deadline = time.monotonic() + _MERGES_SECONDS
+        running = (
+            "select count() from system.merges where database = {database:String} and table = {table:String}"
+        )
+        place = {"database": self.table.database, "table": self.table.storage}
+        while self.server.number(running, **place) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
 
     def _follow(self, original: str) -> int:
         """Takes over what was written into the old table, until nobody can write into it any more."""
