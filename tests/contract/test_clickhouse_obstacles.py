@@ -14,7 +14,7 @@ import pytest
 
 from erasure.inventory import Subject
 from erasure.stores.clickhouse.dictionaries import reload
-from erasure.stores.clickhouse.obstacles import notices
+from erasure.stores.clickhouse.obstacles import notices, obstacles
 from tests.contract.clickhouse_shapes import ANN, CONTROL, DATABASE, FILE, Shapes, item
 
 MERGING = {
@@ -238,3 +238,15 @@ def test_a_dictionary_of_a_masked_table_is_loaded_again_and_an_unused_one_is_not
     assert shapes.value(ask) == "masked"
     assert shapes.value(f"select dictGet('{DATABASE}.used', 'email', toUInt64(2))") == CONTROL
     assert shapes.value("select status from system.dictionaries where name = 'unused'") == "NOT_LOADED"
+
+
+def test_what_a_cluster_cannot_do_is_refused_and_the_rest_is_not(shapes: Shapes) -> None:
+    """The name alone counts here: nothing is asked of the other nodes."""
+    made(shapes, "id UInt64, email String", "MergeTree order by (email, id)")
+    made(shapes, "id UInt64, email String", name="plain")
+    clustered = replace(shapes.server, cluster="main")
+    (keyed,) = obstacles(clustered, [item("t", email="constant"), item("plain", email="constant")])
+    assert "table shapes.t is keyed by email and replicated or distributed" in keyed
+    (hashed,) = obstacles(clustered, [item("plain", email="hash")])
+    assert "table shapes.plain has a rule that must know the subject (hash, scrub_text, unique)" in hashed
+    assert shapes.obstacles(item("plain", email="hash")) == []

@@ -60,7 +60,7 @@ def test_old_versions_are_masked_too_and_the_engine_sees_as_many_records(
     final = "select event_id, duration_ms, worker_email = '{}' from kepler.app_events final order by event_id"
     events_world.analytics.command("system start merges kepler.app_events")
 
-    assert events_world.mask(events_world.clickhouse(events_lease))["app_events"].records in {3, 4}
+    assert events_world.mask(events_world.clickhouse(events_lease))["app_events"].records == 3
 
     rows = asked(events_world, final.format(MASK))
     assert [row[:2] for row in rows] == [(1, 6), (2, 5), (3, 5), (4, 6), (5, 5)]
