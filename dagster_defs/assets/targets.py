@@ -80,6 +80,7 @@ def deletion_targets(
             "contributors": frozen.contributors,
             "already_erased": frozen.already_erased,
             "skipped_unknown": frozen.skipped_unknown,
+            **{f"members: {reason}": number for reason, number in frozen.members.items()},
             **{f"excluded: {reason}": number for reason, number in frozen.excluded.items()},
         }
     )

@@ -16,7 +16,7 @@ from erasure.controls import Controls
 from erasure.errors import BadInput, ExitCode, Refused
 from erasure.ledger import batches as ledger
 from erasure.ledger import database, steps
-from erasure.ledger.freezing import left_out
+from erasure.ledger.freezing import left_out, members
 from erasure.ledger.outcomes import with_disagreements
 from erasure.request import WrongRequest, read_request
 from erasure.settings import Settings, expanded, var_dir
@@ -240,6 +240,9 @@ def _show_plan(run: Run, settings: Settings, batch: ledger.Batch) -> None:
         counts.setdefault("redis", {}).update(sessions)
     run.say(f"Plan of batch {batch.batch_id}, fingerprint {batch.fingerprint}")
     run.say(f"   contributors: {plan.get('contributors', 0)}")
+    found = members(settings, batch_id=batch.batch_id)
+    for reason, number in found.items():
+        run.say(f"      {number} {reason}")
     for store, objects in counts.items():
         listed = ", ".join(f"{name} {number}" for name, number in sorted(objects.items()))
         run.say(f"   {store}: {listed}")
@@ -253,6 +256,7 @@ def _show_plan(run: Run, settings: Settings, batch: ledger.Batch) -> None:
         "counts": counts,
         "contributors": plan.get("contributors", 0),
         "notices": notices,
+        "members": found,
     }
 
 

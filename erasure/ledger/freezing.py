@@ -38,12 +38,17 @@ class TargetQueries:
 
 @dataclass(frozen=True, kw_only=True)
 class Frozen:
-    """What became of a request, in numbers."""
+    """What became of a request, in numbers; `members` and `excluded` by reason."""
 
-    contributors: int
+    members: Mapping[str, int]
     already_erased: int
     skipped_unknown: int
     excluded: Mapping[str, int]
+
+    @property
+    def contributors(self) -> int:
+        """How many are to be erased."""
+        return sum(self.members.values())
 
 
 def freeze(
@@ -79,10 +84,10 @@ def freeze(
             connection.execute("analyze erasure.targets")
             _check_shared_emails(connection, queries)
             return Frozen(
-                contributors=_number(connection, batch_id, "contributor"),
+                members=_by_reason(connection, batch_id, "contributor"),
                 already_erased=outcomes.numbers.get(ERASED, 0),
                 skipped_unknown=outcomes.numbers.get(UNKNOWN, 0),
-                excluded=_excluded(connection, batch_id),
+                excluded=_by_reason(connection, batch_id, "excluded"),
             )
     except psycopg.Error as error:
         raise unfrozen(error) from None
@@ -130,6 +135,12 @@ def load_targets(settings: Settings, *, batch_id: str) -> TargetSet:
     )
 
 
+def members(settings: Settings, *, batch_id: str) -> dict[str, int]:
+    """Why the contributors of a batch are in it -> how many: asked for, or another account of somebody who was."""
+    with connect(settings.database) as connection:
+        return _by_reason(connection, batch_id, "contributor")
+
+
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
     """Who was asked for and is not in the target set, in numbers; `excluded` by reason."""
@@ -155,7 +166,7 @@ def left_out(settings: Settings, *, batch_id: str) -> LeftOut:
         return LeftOut(
             already_erased=row["erased"] if row else 0,
             skipped_unknown=row["unknown"] if row else 0,
-            excluded=_excluded(connection, batch_id),
+            excluded=_by_reason(connection, batch_id, "excluded"),
         )
 
 
@@ -209,10 +220,10 @@ def _number(connection: Connection, batch_id: str, kind: str) -> int:
     return int(row["number"]) if row else 0
 
 
-def _excluded(connection: Connection, batch_id: str) -> dict[str, int]:
+def _by_reason(connection: Connection, batch_id: str, kind: str) -> dict[str, int]:
     rows = connection.execute(
-        "select reason, count(*) as number from erasure.targets where batch_id = %s and kind = 'excluded'"
+        "select reason, count(*) as number from erasure.targets where batch_id = %s and kind = %s"
         " group by reason order by reason",
-        (batch_id,),
+        (batch_id, kind),
     ).fetchall()
     return {row["reason"]: row["number"] for row in rows}

@@ -121,6 +121,8 @@ class PostgresStore(shared.SqlStore[DatabaseSettings]):
     def _connect(self) -> Iterator[Connection]:
         try:
             with connect(self._settings) as connection:
+                # As in the materialization `mask`: without it 100,000 targets were counted for many minutes.
+                connection.execute("set work_mem = '256MB'")
                 yield connection
         except psycopg.Error as error:
             raise refused(error) from None

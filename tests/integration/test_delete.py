@@ -107,6 +107,13 @@ def test_a_dry_run_changes_nothing_anywhere(story: Story) -> None:
     require_unchanged(story.before, story.planned)
 
 
+def test_each_member_is_traced_to_why_it_is_in(story: Story) -> None:
+    # The second account of the twin was asked for by nobody.
+    assert story.plan.result["members"] == {"requested": 4, "same person as one requested": 1}
+    assert "      1 same person as one requested" in story.plan.err.splitlines()
+    assert story.plan.result["contributors"] == len(story.people)
+
+
 def test_execute_takes_the_plan_that_was_reviewed(flow: Flow, story: Story) -> None:
     assert story.answer.code == 0, story.answer.said
     planned, executed = story.plan.result, story.answer.result
@@ -189,6 +196,36 @@ def test_a_csv_of_people_already_erased_is_nothing_to_do(flow: Flow, story: Stor
     assert "nothing to do" in answer.err.lower()
     assert answer.result["contributors"] == 0
     require_unchanged(before, look(flow.config))
+
+
+def test_fetch_says_how_many_are_left_out_and_why(flow: Flow, story: Story) -> None:
+    in_work = "b20260101T000000Z-0000aa"
+    flow.sql("insert into erasure.batches (batch_id, state, world) values (%s, 'failed', 'kepler')", in_work)
+    flow.sql(
+        "insert into erasure.targets (batch_id, contributor_id, kind, value) values (%s, %s, 'contributor', '')",
+        in_work,
+        flow.plain()[3].contributor_id,
+    )
+    everybody, limited = flow.command("fetch"), flow.command("fetch", "--max-contributors", "1")
+    flow.sql("delete from erasure.targets where batch_id = %s", in_work)
+    flow.sql("delete from erasure.batches where batch_id = %s", in_work)
+
+    erased_ones = [person for person in story.people if person.inactive]
+    excluded = {
+        "already erased": len(erased_ones),
+        "in another open batch": 1,
+        "legal hold": 1,
+        "open dispute": 1,
+        "pending payment": 1,
+    }
+    for answer in (everybody, limited):
+        assert answer.code == 0, answer.said
+        assert answer.result["excluded"] == excluded
+        for reason, number in excluded.items():
+            assert f"   excluded: {number} ({reason})" in answer.err.splitlines()
+    assert "(no activity for 365 days)" in everybody.err
+    assert everybody.result["contributors"] == len(flow.edge("aliased")) + len(flow.plain()[1:3])
+    assert limited.result["contributors"] == 1
 
 
 def test_a_fingerprint_of_no_plan_in_force_is_refused(flow: Flow) -> None:

@@ -22,6 +22,8 @@
         {% do run_query("set transaction isolation level repeatable read") %}
         {#- A client that was killed would else leave its backend, and the locks, for as long as the update runs. -#}
         {% do run_query("set local client_connection_check_interval = '1s'") %}
+        {#- A set of many thousands is no hash table in the default's 8 MB: each row would then be held against all. -#}
+        {% do run_query("set local work_mem = '256MB'") %}
         {% do run_query("set local lock_timeout = '" ~ var('lock_timeout_seconds', 0) | int ~ "s'") %}
         {% do run_query("set local statement_timeout = '" ~ var('statement_timeout_seconds', 0) | int ~ "s'") %}
         {% do run_query("select erasure.require_lease(" ~ batch_id() ~ ", " ~ var('fence') ~ ")") %}

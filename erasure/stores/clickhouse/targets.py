@@ -75,14 +75,15 @@ def _drop_if_empty(server: Server) -> None:
 
 
 def _check(server: Server, batch_id: str, rows: list[tuple[str, str, str]], *, did_not: str) -> None:
+    # A sum needs no order and no memory: as one text 100,000 people with three emails took 200 MB.
     found = server.rows(
-        "select lower(hex(SHA256(arrayStringConcat(arraySort(groupArray("
-        "concat(kind, '|', value, '|', contributor_id))), '\\n'))))"
-        f" from erasure.targets where batch_id = '{batch_id}'"
-    )[0][0]
-    lines = sorted("|".join(row) for row in rows)
-    expected = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    if found != expected:
+        "select count(), sum(reinterpretAsUInt64(substring(digest, 1, 8))) from ("
+        " select SHA256(concat(kind, '|', value, '|', contributor_id)) as digest"
+        f" from erasure.targets where batch_id = '{batch_id}')"
+    )[0]
+    digests = (hashlib.sha256("|".join(row).encode()).digest() for row in rows)
+    total = sum(int.from_bytes(digest[:8], "little") for digest in digests) % 2**64
+    if tuple(found) != (len(rows), total):
         raise Incomplete(
             store=NAME,
             object_name="erasure.targets",
