@@ -127,6 +127,8 @@ def _snapshot(settings: Settings, batch: VerifiedBatch) -> "Iterator[psycopg.Con
         _load(connection, "verified_emails", "email", batch.emails)
         # Of a moment the year is that of UTC.
         connection.execute("set timezone to 'UTC'")
+        # Of many thousands no hash table is made within the default, and each row is held against all of them.
+        connection.execute("set work_mem = '256MB'")
         connection.autocommit = False
         connection.read_only = True
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
