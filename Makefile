@@ -15,6 +15,8 @@ JUDGMENTS ?=
 WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 PORT ?= 3000
+# 1 is 2,000,000 judgments and 20,000,000 metrics.
+BENCH_SCALE ?= 1
 # Which engines play search and S3: opensearch or elasticsearch; versitygw, moto or auto.
 export SEARCH ?=
 export S3 ?=
@@ -24,7 +26,7 @@ ON_OTHER_ENGINES := \
 	$(addprefix tests/integration/test_,check.py delete.py demo.py raw_look.py request.py) tests/faults/test_store_down.py
 load_options = $(if $(LABELS),--labels "$(LABELS)",$(if $(CONTRIBUTORS),--contributors $(CONTRIBUTORS),$(1)))
 
-.PHONY: help setup demo test test-engines test-full lint format up down status ui lock
+.PHONY: help setup demo test test-engines test-full bench lint format up down status ui lock
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -65,6 +67,9 @@ test-engines: setup ## Run the flow, and what touches search or S3, on Elasticse
 test-full: setup ## Run every test, the costliest too, and then test-engines
 	@$(PYTEST)
 	@$(MAKE) --no-print-directory test-engines
+
+bench: setup ## Measure masking against the same by hand and against loops (BENCH_SCALE=0.01 for a quick look)
+	@$(BIN)/python -m bench --scale $(BENCH_SCALE)
 
 lint: setup ## Check style, types, import directions, SQL and the Dagster definitions
 	@$(BIN)/pre-commit run --all-files
