@@ -23,7 +23,9 @@ def read_controls(
     Raises StoreUnavailable or StoreRefused where something cannot be read, BadInput for a batch without targets.
     """
     batch = read_batch(settings, batch_id)
+    readers = {"postgres": read_postgres_controls, "clickhouse": read_clickhouse_controls}
     return {
-        "postgres": read_postgres_controls(settings, inventory, batch, reports["postgres"]),
-        "clickhouse": read_clickhouse_controls(settings, inventory, batch, reports["clickhouse"]),
+        # A store in which the world has nothing need not be there.
+        store: read(settings, inventory, batch, reports[store]) if inventory.registered(store) else {}
+        for store, read in readers.items()
     }
