@@ -148,6 +148,23 @@ def test_any_other_change_is_told_by_its_table_or_report(
     assert found == told
 
 
+def test_rows_that_an_engine_merges_by_itself_are_no_difference(
+    world: SqlWorld, reports: Mapping[str, Mapping[str, str]]
+) -> None:
+    for statement in (
+        "create table kepler.merging as kepler.app_events engine = ReplacingMergeTree order by event_id",
+        *(f"insert into kepler.merging values (7, 'work', null, null, {n}, '{ZONE}')" for n in (1, 2)),
+        "exchange tables kepler.merging and kepler.app_events",
+    ):
+        world.analytics.command(statement)
+    before = read(world, reports)
+    world.analytics.command("optimize table kepler.app_events final")
+    assert all_differing(before, read(world, reports)) == {}
+    assert records(before["clickhouse"]["app_events"]) == 1
+    mutate(world, "app_events update duration_ms = 3 where event_id = 7")
+    assert all_differing(before, read(world, reports))["clickhouse"]["app_events"] == 1
+
+
 def test_a_control_record_that_changes_while_the_batch_is_masked_fails_the_comparison(
     world: SqlWorld, reports: Mapping[str, Mapping[str, str]]
 ) -> None:
