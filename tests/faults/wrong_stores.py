@@ -251,7 +251,7 @@ ROWS: tuple[Row, ...] = (
         "wrong database",
         "clickhouse",
         lambda ground: _clickhouse_elsewhere(ground),  # noqa: PLW0108 (defined below)
-        r"clickhouse/kepler: none of the 2 tables of the inventory is there; check \[clickhouse\] host and port",
+        r"clickhouse/kepler: none of the 5 tables of the inventory is there; check \[clickhouse\] host and port",
         costly=True,
     ),
     _row(
