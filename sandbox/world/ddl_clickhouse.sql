@@ -50,7 +50,7 @@ ORDER BY (created_at, unit_id, contributor_id);
 CREATE MATERIALIZED VIEW slow_units_mv TO slow_units
 AS SELECT unit_id, contributor_id, email, seconds_spent, created_at
 FROM unit_metrics
-WHERE seconds_spent >= 590;
+WHERE seconds_spent >= 450;
 
 -- No person in it.
 CREATE TABLE job_totals

@@ -13,7 +13,7 @@ SELECT
 FROM unit_metrics
 WHERE hash % 12 = 0;
 
--- Of about one judgment in twenty its contributor was told, at whatever address was written down.
+-- Of about one judgment in six its contributor was told, at whatever address was written down.
 INSERT INTO notifications
 WITH sipHash64(unit_id, contributor_id, created_at) AS hash
 SELECT
@@ -22,7 +22,7 @@ SELECT
     if(hash % 2 = 0, 'paid', 'reviewed') AS kind,
     addHours(created_at, hash % 48) AS sent_at
 FROM unit_metrics
-WHERE hash % 20 = 0;
+WHERE intDiv(hash, 64) % 6 = 0;
 
 INSERT INTO job_totals
 SELECT

@@ -24,7 +24,7 @@ from tests.flow_fixtures import Answer, Flow, Person
 from tests.integration import outcome, raw_look
 from tests.integration.raw_look import STORES, Place, Snapshot, look
 
-_SLOW_SECONDS = 590
+_SLOW_SECONDS = 450
 
 # Somebody with two accounts, of which the CSV names one; somebody with aliases and with a judgment and a message that
 # have lost their id; somebody whose namesake stays; one with nothing special about them, and one who still works, whose
