@@ -98,8 +98,17 @@ def step(world: SqlWorld) -> tuple[str, int | None, int | None]:
     return state, pending, done
 
 
+@pytest.fixture(params=["in one pass", "by place"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How a server from 18 on masks, and how one before it does; the second is told to this one."""
+    if request.param == "by place":
+        limits = DbtProject._limits
+        monkeypatch.setattr(DbtProject, "_limits", lambda project: {**limits(project), "by_place": True})
+    return str(request.param)
+
+
 def test_a_table_is_masked_in_one_transaction_where_nothing_else_is_said(
-    world: SqlWorld, lease: Lease
+    way: str, world: SqlWorld, lease: Lease
 ) -> None:
     world.mask(world.postgres(lease))
     assert transactions(world) == [ROWS // 3]
@@ -108,7 +117,7 @@ def test_a_table_is_masked_in_one_transaction_where_nothing_else_is_said(
 
 
 def test_with_chunk_rows_each_transaction_is_bounded_and_all_rows_are_masked(
-    world: SqlWorld, lease: Lease
+    way: str, world: SqlWorld, lease: Lease
 ) -> None:
     world.mask(store(world, lease, in_stretches(world, 1_000)))
     found = transactions(world)
@@ -133,7 +142,7 @@ def test_stretches_that_were_interrupted_go_on_with_what_is_left(world: SqlWorld
 
 
 def test_a_column_that_a_trigger_changes_with_the_mask_takes_everything_back(
-    world: SqlWorld, lease: Lease
+    way: str, world: SqlWorld, lease: Lease
 ) -> None:
     meddle = _FUNCTION.format("if new.judgment_id = 3 then new.label = 'other'; end if;")
     with world.altered(meddle + _TRIGGER, _REMOVE):

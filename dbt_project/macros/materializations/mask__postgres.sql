@@ -1,6 +1,6 @@
 {#- One UPDATE (or DELETE) from the model's own select and the ledger's row in the same transaction: both or neither.
     The lease is asked first; a step of a run that has lost it changes nothing. Columns that must stay as they are are
-    compared row by row, by checksum, before the transaction ends. With `chunk_rows` there is a transaction for each
+    compared row by row before the transaction ends. With `chunk_rows` there is a transaction for each
     stretch of the table, so that no lock is held for long; an interrupted mask goes on with what is left.
     Without adapter.commit() PostgreSQL reports the update and rolls it back. -#}
 {% materialization mask, adapter='postgres' %}
@@ -8,6 +8,8 @@
     {%- set spec = mask_spec(source_name, table_name) -%}
     {%- set stretches = stretches_of(spec, var('chunk_rows', 0) | int) -%}
     {%- set changed = namespace(rows=0) -%}
+    {%- set version = run_query("select current_setting('server_version_num')::int as number").rows[0][0] -%}
+    {%- set tells_old = version >= 180000 and not var('by_place', false) -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
@@ -29,7 +31,7 @@
         {% do run_query("select erasure.require_lease(" ~ batch_id() ~ ", " ~ var('fence') ~ ")") %}
 
         {% call statement('main', fetch_result=True) %}
-            {{ mask_statement(spec, sql ~ (' and ' ~ stretch if stretch else '')) }}
+            {{ mask_statement(spec, sql, stretch, tells_old) }}
         {% endcall %}
 
         {%- set rows, touched = load_result('main').table.rows[0] -%}

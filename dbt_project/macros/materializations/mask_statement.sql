@@ -1,6 +1,39 @@
 {#- Changes or deletes the rows that a mask model selects; answers how many they were, and in how many of them a
-    column was touched that must stay as it is (by a trigger, say). PostgreSQL only. -#}
-{% macro mask_statement(spec, select) -%}
+    column was touched that must stay as it is (by a trigger, say). `stretch` is a further condition, or empty.
+    PostgreSQL only: from 18 on it tells of a row what it was and what it is, and one pass over the table is enough;
+    before, what the model selects is led back to its rows by their place, which costs a second one. -#}
+{% macro mask_statement(spec, select, stretch, tells_old) -%}
+    {%- set further = ' and ' ~ stretch if stretch else '' -%}
+    {{ return(mask_in_one_pass(spec, further) if tells_old else mask_by_place(spec, select ~ further)) }}
+{%- endmacro %}
+
+{% macro mask_in_one_pass(spec, further) -%}
+with
+
+changed as (
+
+    {% if spec.rule == 'delete' %}
+    delete from {{ spec.relation }} as record
+    where {{ is_subject(spec, 'record') }}{{ further }}
+    returning false as is_touched
+    {% else %}
+    update {{ spec.relation }} as record
+    set
+    {%- for column in masked_columns(spec, 'record') %}
+        {{ column.column }} = {{ column.new_value }}{{ ',' if not loop.last }}
+    {%- endfor %}
+    where
+        {{ is_subject(spec, 'record') }}
+        and {{ not_yet_masked(spec, 'record') }}{{ further }}
+    returning {{ untouched_row(spec, 'old') }} *<> {{ untouched_row(spec, 'new') }} as is_touched
+    {% endif %}
+
+)
+
+{{ changed_and_touched() }}
+{%- endmacro %}
+
+{% macro mask_by_place(spec, select) -%}
 with
 
 masked as materialized (
@@ -11,12 +44,12 @@ masked as materialized (
 
 changed as (
 
-    {%- if spec.rule == 'delete' %}
+    {% if spec.rule == 'delete' %}
     delete from {{ spec.relation }} as record
     using masked
     where record.tableoid = masked.row_table and record.ctid = masked.row_place
     returning false as is_touched
-    {%- else %}
+    {% else %}
     update {{ spec.relation }} as record
     set
     {%- for column in spec.columns %}
@@ -25,10 +58,14 @@ changed as (
     from masked
     where record.tableoid = masked.row_table and record.ctid = masked.row_place
     returning masked.untouched <> {{ untouched_checksum(spec, 'record') }} as is_touched
-    {%- endif %}
+    {% endif %}
 
 )
 
+{{ changed_and_touched() }}
+{%- endmacro %}
+
+{% macro changed_and_touched() -%}
 select
     count(*) as changed_rows,
     count(*) filter (where is_touched) as touched_rows
