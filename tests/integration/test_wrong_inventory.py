@@ -128,8 +128,8 @@ SILENT = tuple(
         (
             "clickhouse",
             "rule: truncate_ip",
-            "rule: scrub_text",
-            ".app_events.ip: clickhouse cannot do the rule scrub_text",
+            "rule: delete",
+            ".app_events.ip: delete is for whole records",
         ),
         (
             "clickhouse",
