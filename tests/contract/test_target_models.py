@@ -51,7 +51,7 @@ def results(_sql_database: SqlWorld) -> Mapping[str, Result]:
     world.add("disputes", judgment_id=900, status="open")
     world.freeze(*((person_id(number), f"person{number}@example.com") for number in (1, 3)))
     found = world.project._call(
-        "test", "postgres", "resource_type:unit_test resource_type:test", {"batch_id": BATCH}
+        "test", "postgres", "path:models/targets path:models/kepler/staging", {"batch_id": BATCH}
     )
     return {item.node.name: Result(status=str(item.status), message=str(item.message)) for item in found}
 
@@ -65,7 +65,11 @@ def test_every_model_of_the_target_set_has_an_example_and_no_test_was_left_out(
     results: Mapping[str, Result],
 ) -> None:
     manifest = dbt_runner.manifest_json("postgres", "kepler")
-    declared = {test["name"]: test["model"] for test in manifest["unit_tests"].values()}
+    declared = {
+        test["name"]: test["model"]
+        for test in manifest["unit_tests"].values()
+        if "/masked/" not in test["original_file_path"]
+    }
     assert sorted(declared) == EXAMPLES
     models = {path.stem for folder in FOLDERS for path in (MODELS / folder).glob("*.sql")}
     assert set(declared.values()) == models

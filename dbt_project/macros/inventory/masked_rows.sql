@@ -1,5 +1,5 @@
 {#- The body of every mask model: primary key and new values of the rows that will change. The plan counts this very
-    select, PostgreSQL updates from it, and ClickHouse re-renders its two predicates. Calling source() here gives
+    select, and both engines mask by its two predicates and its new values. Calling source() here gives
     the model its lineage and tells the materialization its table. -#}
 {% macro masked_rows(source_name, table_name) -%}
     {%- set relation = source(source_name, table_name) -%}
@@ -11,19 +11,14 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- `row_table` and `row_place` lead the update back to the row without a second search; `untouched` is a checksum of
-    the columns that masking must leave as they are. -#}
 {% macro postgres__masked_rows(spec, relation) -%}
 select
     {%- for key in spec.primary_key %}
-    record.{{ quoted(key) }},
+    record.{{ quoted(key) }}{{ ',' if spec.columns or not loop.last }}
     {%- endfor %}
     {%- for column in masked_columns(spec, 'record') %}
-    {{ column.new_value }} as {{ new_name(column.name, loop.index) }},
+    {{ column.new_value }} as {{ new_name(column.name, loop.index) }}{{ ',' if not loop.last }}
     {%- endfor %}
-    {{ untouched_checksum(spec, 'record') }} as untouched,
-    record.tableoid as row_table,
-    record.ctid as row_place
 from {{ relation }} as record
 where
     {{ is_subject(spec, 'record') }}

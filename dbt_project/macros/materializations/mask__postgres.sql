@@ -1,4 +1,4 @@
-{#- One UPDATE (or DELETE) from the model's own select and the ledger's row in the same transaction: both or neither.
+{#- One UPDATE (or DELETE) by the model's own predicates and values, and the ledger's row in the same transaction: both or neither.
     The lease is asked first; a step of a run that has lost it changes nothing. Columns that must stay as they are are
     compared row by row before the transaction ends. With `chunk_rows` there is a transaction for each
     stretch of the table, so that no lock is held for long; an interrupted mask goes on with what is left.
@@ -31,7 +31,7 @@
         {% do run_query("select erasure.require_lease(" ~ batch_id() ~ ", " ~ var('fence') ~ ")") %}
 
         {% call statement('main', fetch_result=True) %}
-            {{ mask_statement(spec, sql, stretch, tells_old) }}
+            {{ mask_statement(spec, stretch, tells_old) }}
         {% endcall %}
 
         {%- set rows, touched = load_result('main').table.rows[0] -%}

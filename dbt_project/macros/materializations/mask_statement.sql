@@ -1,10 +1,10 @@
 {#- Changes or deletes the rows that a mask model selects; answers how many they were, and in how many of them a
     column was touched that must stay as it is (by a trigger, say). `stretch` is a further condition, or empty.
     PostgreSQL only: from 18 on it tells of a row what it was and what it is, and one pass over the table is enough;
-    before, what the model selects is led back to its rows by their place, which costs a second one. -#}
-{% macro mask_statement(spec, select, stretch, tells_old) -%}
+    before, the new values are led back to their rows by their place, which costs a second one. -#}
+{% macro mask_statement(spec, stretch, tells_old) -%}
     {%- set further = ' and ' ~ stretch if stretch else '' -%}
-    {{ return(mask_in_one_pass(spec, further) if tells_old else mask_by_place(spec, select ~ further)) }}
+    {{ return(mask_in_one_pass(spec, further) if tells_old else mask_by_place(spec, further)) }}
 {%- endmacro %}
 
 {% macro mask_in_one_pass(spec, further) -%}
@@ -33,12 +33,22 @@ changed as (
 {{ changed_and_touched() }}
 {%- endmacro %}
 
-{% macro mask_by_place(spec, select) -%}
+{% macro mask_by_place(spec, further) -%}
 with
 
 masked as materialized (
 
-    {{ select }}
+    select
+        {%- for column in masked_columns(spec, 'record') %}
+        {{ column.new_value }} as {{ new_name(column.name, loop.index) }},
+        {%- endfor %}
+        {{ untouched_checksum(spec, 'record') }} as untouched,
+        record.tableoid as row_table,
+        record.ctid as row_place
+    from {{ spec.relation }} as record
+    where
+        {{ is_subject(spec, 'record') }}
+        and {{ not_yet_masked(spec, 'record') }}{{ further }}
 
 ),
 
