@@ -93,7 +93,8 @@ def _exceeded(plan: Plan, inventory: Inventory, settings: ErasureSettings) -> It
 def conflicts(counts: PlanCounts) -> list[str]:
     """One sentence for each object with records whose id is a control's and whose email is a target's."""
     return [
-        f"{store}/{name}: {count.conflicts} records carry a target's email and somebody else's contributor id"
+        f"{store}/{name}: {count.conflicts} records belong to a target and to somebody else "
+        "(by id and email, or by two parents)"
         for store, objects in sorted(counts.items())
         for name, count in sorted(objects.items())
         if count.conflicts

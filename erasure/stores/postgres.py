@@ -7,6 +7,7 @@ ledger, which lives in the same database.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -21,6 +22,7 @@ from erasure.settings import DatabaseSettings
 from erasure.stores import postgres_facts, postgres_purge
 from erasure.stores import sql as shared
 from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress, Survey
+from erasure.stores.postgres_conflicts import conflicts
 from erasure.stores.postgres_survey.catalog import READ_ONLY
 from erasure.stores.postgres_survey.survey import surveyed
 from erasure.targets import TargetSet
@@ -68,7 +70,10 @@ class PostgresStore(shared.SqlStore[DatabaseSettings]):
         selects = self._models.masked_rows(NAME, targets.batch_id)
         with self._connect() as connection:
             return {
-                item.name: _count(connection, item, selects[item.name], targets.batch_id)
+                item.name: replace(
+                    _count(connection, item, selects[item.name]),
+                    conflicts=conflicts(connection, item, self._registered, targets.batch_id),
+                )
                 for item in self._objects
             }
 
@@ -166,27 +171,8 @@ def _held(connection: Connection, item: InventoryObject) -> int:
     return int(row["number"]) if row else 0
 
 
-def _count(connection: Connection, item: InventoryObject, select: str, batch_id: str) -> Count:
+def _count(connection: Connection, item: InventoryObject, select: str) -> Count:
     table = sql.Identifier(item.schema, item.location)
     records = connection.execute(f"select count(*) as number from ({select}) as masked_rows").fetchone()
     total = connection.execute(sql.SQL("select count(*) as number from {}").format(table)).fetchone()
-    conflicts = None
-    if item.subject.contributor_id and item.subject.email:
-        # The same normalisation as macros/subjects/normalised_email.sql; a test holds the two together.
-        query = sql.SQL(
-            "select count(*) as number from {table} as record"
-            " where record.{id} is not null and record.{id}::text not in"
-            " (select contributor_id from erasure.targets where batch_id = %(batch)s and kind = 'contributor')"
-            " and lower(btrim(record.{email}, e' \\t\\n\\r\\x0b\\x0c') collate \"C\") in"
-            " (select value from erasure.targets where batch_id = %(batch)s and kind = 'email')"
-        ).format(
-            table=table,
-            id=sql.Identifier(item.subject.contributor_id),
-            email=sql.Identifier(item.subject.email),
-        )
-        conflicts = connection.execute(query, {"batch": batch_id}).fetchone()
-    return Count(
-        records=records["number"] if records else 0,
-        total=total["number"] if total else 0,
-        conflicts=conflicts["number"] if conflicts else 0,
-    )
+    return Count(records=records["number"] if records else 0, total=total["number"] if total else 0)

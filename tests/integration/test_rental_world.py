@@ -74,6 +74,18 @@ def test_nobody_need_be_where_the_world_has_nothing(shop: Shop) -> None:
     assert result["problems"] == []
 
 
+def test_an_address_that_a_customer_shares_with_one_who_stays_refuses_the_plan(shop: Shop) -> None:
+    shop.rows(f"update customer set address_id = {PREFIX} where customer_id = {LONGER} returning 1")
+    asked = shop.root / "shared.csv"
+    asked.write_text(f"contributor_id,email_address\n{PREFIX},{email_of(PREFIX)}\n")
+    before = shop.dump()
+    code, _, said = shop.command("delete", "--csv", str(asked), "--dry-run")
+    assert code == 3, said
+    assert "postgres/address: 1 records belong to a target and to somebody else" in said
+    assert shop.dump() == before
+    shop.rows(f"update customer set address_id = {LONGER} where customer_id = {LONGER} returning 1")
+
+
 def test_a_shop_forgets_its_inactive_customers_and_no_others(shop: Shop) -> None:
     found = shop.root / "inactive.csv"
     code, _, said = shop.command("fetch", "--csv", str(found), "--execute")

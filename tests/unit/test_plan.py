@@ -99,7 +99,7 @@ def test_records_that_name_two_people_are_listed_by_object_and_count() -> None:
     assert conflicts(COUNTS) == []
     found = conflicts({"postgres": {"judgments": Count(records=1, conflicts=2)}})
     assert found == [
-        "postgres/judgments: 2 records carry a target's email and somebody else's contributor id"
+        "postgres/judgments: 2 records belong to a target and to somebody else (by id and email, or by two parents)"
     ]
 
 

@@ -151,10 +151,12 @@ class ClickHouseStore(shared.SqlStore[ClickHouseSettings]):
 
     def _counted(self, server: Server, targets: TargetSet, final: frozenset[str] = frozenset()) -> Counts:
         selects = self._models.masked_rows(NAME, targets.batch_id)
+        by_name = {item.name: item for item in self._registered}
         return {
             item.name: _count(
                 server,
                 item,
+                by_name.get(item.subject.via.table) if item.subject.via else None,
                 selects[item.name],
                 targets.batch_id,
                 settings={"final": int(item.name in final)},
@@ -195,19 +197,36 @@ def _held(server: Server, item: InventoryObject) -> int:
 
 
 def _count(
-    server: Server, item: InventoryObject, select: str, batch_id: str, settings: Mapping[str, int]
+    server: Server,
+    item: InventoryObject,
+    parent: InventoryObject | None,
+    select: str,
+    batch_id: str,
+    settings: Mapping[str, int],
 ) -> Count:
+    """`parent` is what the item is reached through, where it has no id of its own."""
+
     def number(query: str) -> int:
         return int(server.rows(query, settings=settings)[0][0])
 
+    targets = (
+        f"(select contributor_id from erasure.targets where batch_id = '{batch_id}' and kind = 'contributor')"
+    )
     conflicts = 0
+    if parent is not None and item.subject.via and parent.subject.contributor_id:
+        owner = f"toString({quoted(parent.subject.contributor_id)})"
+        led_from = f"select {quoted(item.subject.via.parent_column)} from {_relation(parent)} where {owner}"
+        column = quoted(item.subject.via.column)
+        conflicts = number(
+            f"select count() from {_relation(item)} where {column} in ({led_from} in {targets})"
+            f" and {column} in ({led_from} not in {targets})"
+        )
     if item.subject.contributor_id and item.subject.email:
         contributor_id, email = quoted(item.subject.contributor_id), quoted(item.subject.email)
         # The same normalisation as macros/subjects/normalised_email.sql; a test holds the two together.
         conflicts = number(
             f"select count() from {_relation(item)} where {contributor_id} is not null"
-            f" and toString({contributor_id}) not in"
-            f" (select contributor_id from erasure.targets where batch_id = '{batch_id}' and kind = 'contributor')"
+            f" and toString({contributor_id}) not in {targets}"
             f" and lower(trim(both ' \\t\\n\\r\\x0b\\x0c' from toString({email}))) in"
             f" (select value from erasure.targets where batch_id = '{batch_id}' and kind = 'email')"
         )
