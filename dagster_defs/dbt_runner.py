@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 PROJECT_DIR = PROJECT_ROOT / "dbt_project"
 CACHE_DIR = PROJECT_ROOT / "var" / "dbt"
 TARGETS = ("postgres", "clickhouse")
+# What `models/targets/` reads of a world.
+STAGING = ("stg_contributors", "stg_identities", "stg_needles", "stg_activity", "stg_holds")
 _LEASE_LOST = "ER001"
 _LONGEST_TOLD = 400
 # Parallel calls of dbtRunner in one process are unsupported.
@@ -138,12 +140,25 @@ def inventory_of(world: str) -> Inventory:
     return _inventory(world, project_hash())
 
 
+def _missing_staging(world: str) -> list[str]:
+    """The staging models that a world lacks of those that the target set is computed from."""
+    folder = PROJECT_DIR / "models" / world / "staging"
+    return [name for name in STAGING if not (folder / f"{name}.sql").exists()]
+
+
 def inventory_with_models(world: str) -> Inventory:
     """The same, once its mask models are what it declares, and no report reads what they change.
 
     Raises BadInput that names each file that is wrong.
     """
     inventory = inventory_of(world)
+    missing = _missing_staging(world)
+    if missing:
+        raise BadInput(
+            "The world does not say who its contributors are; write the missing models as those of kepler. "
+            "Nothing was changed.",
+            [f"models/{world}/staging/{name}.sql: is missing" for name in missing],
+        )
     found = mask_models.differences(inventory, PROJECT_DIR / "models" / world / "masked")
     if found:
         raise BadInput(
@@ -167,6 +182,7 @@ def _invoke(
     with _ONE_CALL:
         _forget_repeated_flags()
         os.environ["DBT_WORLD"] = world
+        os.environ["DBT_TARGET_SET"] = "none" if _missing_staging(world) else "targets"
         return dbtRunner(manifest=manifest).invoke(
             [*quiet, *arguments, *places, "--target-path", str(folder), "--log-path", str(folder)]
         )

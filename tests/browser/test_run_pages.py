@@ -18,6 +18,8 @@ from tests.flow_fixtures import Flow
 def test_a_finished_run_shows_every_step_and_each_has_succeeded(
     page: Page, ui: str, flow: Flow, story: Story, tmp_path: Path
 ) -> None:
+    # High enough for all steps at once.
+    page.set_viewport_size({"width": 1600, "height": 1120})
     open_run(page, ui, story.executed)
     expect(page.get_by_text("Success", exact=True)).to_be_visible()
     expect(page.get_by_text(f"partition: {story.batch_id}")).to_be_visible()

@@ -56,7 +56,7 @@ SILENT = tuple(
             "postgres",
             "{rule: unique}",
             "{mask: null}",
-            ".contributors.email: unknown key mask; a column knows owner",
+            ".contributors.email: unknown key mask; a column knows elements",
         ),
         (
             "postgres",
@@ -68,7 +68,7 @@ SILENT = tuple(
             "postgres",
             "rule: unique",
             "rule: delete",
-            ".contributors.email: postgres cannot do the rule delete; it can",
+            ".contributors.email: delete is for whole records and stands in the meta",
         ),
         ("postgres", "rule: unique", "rule: keep", ".contributors.email: keep needs a reason"),
         ("postgres", EMAIL, f"{EMAIL}\n          {EMAIL}", ".contributors.email: is declared a second time"),
