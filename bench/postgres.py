@@ -24,7 +24,7 @@ from erasure.ledger import steps
 from erasure.ledger.freezing import load_targets
 from erasure.settings import PROJECT_ROOT
 from erasure.stores.base import no_progress
-from erasure.stores.postgres import PostgresStore
+from erasure.stores.postgres.store import PostgresStore
 from sandbox.config import SandboxConfig
 
 TABLE = "judgments"

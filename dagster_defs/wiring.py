@@ -14,7 +14,7 @@ from erasure.patience import REDIS_SECONDS, S3_SECONDS, SEARCH_SECONDS, TRIES
 from erasure.settings import S3Settings, Settings
 from erasure.stores.base import Health, Store, health_within
 from erasure.stores.clickhouse.store import ClickHouseStore
-from erasure.stores.postgres import PostgresStore
+from erasure.stores.postgres.store import PostgresStore
 from erasure.stores.redis import RedisStore
 from erasure.stores.s3 import S3Store
 from erasure.stores.search.store import SearchStore

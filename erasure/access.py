@@ -12,7 +12,7 @@ from erasure.inventory import InventoryObject
 from erasure.ledger.database import connect
 from erasure.ledger.freezing import TargetQueries, differences
 from erasure.settings import Settings
-from erasure.stores.postgres import refused
+from erasure.stores.postgres.store import refused
 
 
 def revoke_status(

@@ -1,7 +1,7 @@
 """What a catalog says of a table that nobody has described yet, and what a sample of its values looks like, counted.
 
 Add here: a fact that an engine's catalog tells and a draft is decided by.
-Keep out: how an engine is asked (`stores/postgres_facts.py`, `stores/clickhouse/facts.py`), and values: of them only
+Keep out: how an engine is asked (`stores/postgres/facts.py`, `stores/clickhouse/facts.py`), and values: of them only
 shares leave the engine.
 """
 

@@ -21,7 +21,7 @@ from erasure.inventory import Field, InventoryObject, Subject
 from erasure.rules import Person, Rule, apply
 from erasure.settings import Settings
 from erasure.stores.base import Survey
-from erasure.stores.postgres import PostgresStore
+from erasure.stores.postgres.store import PostgresStore
 from sandbox.supervisor import Sandbox
 from tests.contract.sql_world import settings_of
 

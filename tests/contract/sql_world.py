@@ -35,7 +35,7 @@ from erasure.request import Request, RequestedContributor
 from erasure.settings import PROJECT_ROOT, Settings
 from erasure.stores.base import no_progress
 from erasure.stores.clickhouse.store import ClickHouseStore
-from erasure.stores.postgres import PostgresStore
+from erasure.stores.postgres.store import PostgresStore
 from erasure.targets import TargetSet
 from sandbox.config import SandboxConfig
 from sandbox.supervisor import Sandbox

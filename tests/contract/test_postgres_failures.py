@@ -17,7 +17,7 @@ from erasure.ledger import lease as leases
 from erasure.ledger.lease import Lease
 from erasure.rules import MASK
 from erasure.stores.base import no_progress
-from erasure.stores.postgres import PostgresStore
+from erasure.stores.postgres.store import PostgresStore
 from tests.contract.clickhouse_gateway_support import free_port
 from tests.contract.sql_world import BATCH, RUN, SqlWorld, person_id, settings_of
 

@@ -15,7 +15,7 @@ from erasure.errors import StoreRefused
 from erasure.ledger.lease import Lease
 from erasure.rules import MASK
 from erasure.settings import Settings
-from erasure.stores.postgres import PostgresStore
+from erasure.stores.postgres.store import PostgresStore
 from tests.contract.sql_world import BATCH, JOB, UNIT, SqlWorld, person_id
 
 ANN, CONTROL = person_id(1), person_id(8)

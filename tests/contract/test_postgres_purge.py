@@ -20,8 +20,8 @@ from erasure import execution, report
 from erasure.errors import Incomplete, StoreRefused
 from erasure.ledger import batches, steps
 from erasure.ledger.lease import Lease
-from erasure.stores import postgres_purge
 from erasure.stores.base import no_progress
+from erasure.stores.postgres import purge as postgres_purge
 from tests.contract.sql_world import BATCH, SqlWorld, person_id, settings_of
 from tests.sandbox_fixtures import eventually
 

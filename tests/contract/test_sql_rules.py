@@ -194,7 +194,7 @@ def test_the_copies_of_the_normalisation_in_the_stores_are_the_macros(
 ) -> None:
     values: list[str | None] = [f"{a}{b}X{c}" for a in ODD for b in ASCII_BLANKS for c in ODD]
     expected = [normalise_email(value or "") for value in values]
-    postgres = (PROJECT_ROOT / "erasure" / "stores" / "postgres_conflicts.py").read_text()
+    postgres = (PROJECT_ROOT / "erasure" / "stores" / "postgres" / "conflicts.py").read_text()
     clickhouse = (PROJECT_ROOT / "erasure" / "stores" / "clickhouse" / "store.py").read_text()
     # The literals as Python reads them: a backslash is written twice there.
     (copy,) = re.findall(r'(lower\(btrim\(record\.\{email\}.*? collate \\"C\\"\))', postgres)

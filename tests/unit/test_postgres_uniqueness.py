@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from erasure.stores.postgres_survey.uniqueness import Effect, Key, offender
+from erasure.stores.postgres.survey.uniqueness import Effect, Key, offender
 
 COLUMNS = ("person", "a", "b")
 Row = Mapping[str, str | None]

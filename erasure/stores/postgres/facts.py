@@ -20,8 +20,8 @@ from erasure.inventory_draft.facts import (
     TableFacts,
 )
 from erasure.ledger.database import Connection
-from erasure.stores.postgres_survey import catalog
-from erasure.stores.postgres_survey.catalog import Column, Table
+from erasure.stores.postgres.survey import catalog
+from erasure.stores.postgres.survey.catalog import Column, Table
 
 _KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("inet", "cidr"), Kind.ADDRESS),

@@ -1,7 +1,7 @@
 """PostgreSQL, the source of truth: counts and masks through the dbt models, ends access.
 
 Add here: what only PostgreSQL needs.
-Keep out: rules and predicates (dbt macros), surveying and purging (`postgres_survey/`, `postgres_purge.py`), and the
+Keep out: rules and predicates (dbt macros), surveying and purging (`survey/`, `purge.py`), and the
 ledger, which lives in the same database.
 """
 
@@ -19,12 +19,12 @@ from erasure.inventory import InventoryObject
 from erasure.inventory_draft.facts import TableFacts
 from erasure.ledger.database import Connection, connect
 from erasure.settings import DatabaseSettings
-from erasure.stores import postgres_facts, postgres_purge
 from erasure.stores import sql as shared
 from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress, Survey
-from erasure.stores.postgres_conflicts import conflicts
-from erasure.stores.postgres_survey.catalog import READ_ONLY
-from erasure.stores.postgres_survey.survey import surveyed
+from erasure.stores.postgres import facts, purge
+from erasure.stores.postgres.conflicts import conflicts
+from erasure.stores.postgres.survey.catalog import READ_ONLY
+from erasure.stores.postgres.survey.survey import surveyed
 from erasure.targets import TargetSet
 
 NAME = "postgres"
@@ -56,7 +56,7 @@ class PostgresStore(shared.SqlStore[DatabaseSettings]):
                     objects=mine,
                     elsewhere="check [database] database",
                 )
-            found += postgres_purge.statistics_problems(connection, self._settings)
+            found += purge.statistics_problems(connection, self._settings)
             beside = surveyed(connection, self._registered, world=self._world)
         return Survey(problems=(*found, *beside.problems), notices=beside.notices)
 
@@ -89,7 +89,7 @@ class PostgresStore(shared.SqlStore[DatabaseSettings]):
         with self._connect() as connection:
             connection.commit()
             connection.autocommit = True
-            postgres_purge.purge(
+            purge.purge(
                 connection,
                 self._settings,
                 self._objects,
@@ -101,12 +101,12 @@ class PostgresStore(shared.SqlStore[DatabaseSettings]):
     @property
     def purge_state(self) -> str:
         """`vacuumed`, where index pages may still hold old values, or `purged`."""
-        return postgres_purge.STATES[self._settings.purge]
+        return purge.STATES[self._settings.purge]
 
     def facts(self, schema: str) -> list[TableFacts]:
         """What the catalogs tell of a schema's tables, described or not, for a draft of the inventory."""
         with self._connect() as connection:
-            return postgres_facts.read(connection, schema)
+            return facts.read(connection, schema)
 
     def contributors_in_all(self, contributors: InventoryObject) -> int:
         """How many contributors the platform has, erased ones left out: what the batch is a share of."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from erasure.inventory import InventoryObject
 from erasure.ledger.database import Connection
 from erasure.stores.base import Survey
-from erasure.stores.postgres_survey import (
+from erasure.stores.postgres.survey import (
     catalog,
     checks,
     columns,
@@ -20,7 +20,7 @@ from erasure.stores.postgres_survey import (
     surroundings,
     uniqueness,
 )
-from erasure.stores.postgres_survey.catalog import Table, Told
+from erasure.stores.postgres.survey.catalog import Table, Told
 
 
 def surveyed(connection: Connection, objects: Sequence[InventoryObject], *, world: str) -> Survey:

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from erasure.ledger.database import Connection
-from erasure.stores.postgres_survey.catalog import Column, Table, Told
-from erasure.stores.postgres_survey.columns import is_writable
-from erasure.stores.postgres_survey.samples import Sample, Unknown, evaluated, passes, samples
+from erasure.stores.postgres.survey.catalog import Column, Table, Told
+from erasure.stores.postgres.survey.columns import is_writable
+from erasure.stores.postgres.survey.samples import Sample, Unknown, evaluated, passes, samples
 
 
 def survey(connection: Connection, table: Table) -> Iterator[Told]:

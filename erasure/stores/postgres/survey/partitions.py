@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from erasure.ledger.database import Connection
-from erasure.stores.postgres_survey.catalog import Table, Told
-from erasure.stores.postgres_survey.samples import evaluated, samples
+from erasure.stores.postgres.survey.catalog import Table, Told
+from erasure.stores.postgres.survey.samples import evaluated, samples
 
 
 def survey(connection: Connection, table: Table) -> Iterator[Told]:

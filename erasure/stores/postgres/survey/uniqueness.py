@@ -14,8 +14,8 @@ from typing import Any
 
 from erasure.inventory import Field
 from erasure.ledger.database import Connection
-from erasure.stores.postgres_survey.catalog import Table, Told
-from erasure.stores.postgres_survey.samples import Unknown, evaluated, samples
+from erasure.stores.postgres.survey.catalog import Table, Told
+from erasure.stores.postgres.survey.samples import Unknown, evaluated, samples
 
 
 class Effect(Enum):

@@ -9,7 +9,7 @@ from typing import Any
 
 from erasure.ledger.database import Connection
 from erasure.rules import Rule
-from erasure.stores.postgres_survey.catalog import Table, Told
+from erasure.stores.postgres.survey.catalog import Table, Told
 
 
 def survey(connection: Connection, table: Table) -> Iterator[Told]:

@@ -14,7 +14,7 @@ from psycopg import sql
 
 from erasure.ledger.database import Connection
 from erasure.rules import MASK
-from erasure.stores.postgres_survey.catalog import Column, Table
+from erasure.stores.postgres.survey.catalog import Column, Table
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from psycopg import sql
 from erasure.inventory import Field
 from erasure.ledger.database import Connection
 from erasure.rules import HASH_DIGITS, MASK
-from erasure.stores.postgres_survey.catalog import Column, Table
+from erasure.stores.postgres.survey.catalog import Column, Table
 
 # The types within which a rule may have a key; there every rule writes text, or null.
 _WITH_KEYS = frozenset({"json", "jsonb"})

@@ -9,7 +9,7 @@ from typing import Any
 
 from erasure.ledger.database import Connection
 from erasure.rules import Rule
-from erasure.stores.postgres_survey.catalog import Table, Told
+from erasure.stores.postgres.survey.catalog import Table, Told
 
 _NO_TABLES: Mapping[str, str] = {
     "v": "is a view, which keeps no rows; register the table under it",
