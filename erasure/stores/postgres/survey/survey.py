@@ -15,6 +15,7 @@ from erasure.stores.postgres.survey import (
     catalog,
     checks,
     columns,
+    documents,
     partitions,
     references,
     surroundings,
@@ -44,6 +45,7 @@ def _of_table(connection: Connection, table: Table) -> Iterator[Told]:
         return
     yield from (Told(text=text) for text in columns.problems(connection, table))
     yield from (Told(text=text, refuses=False) for text in columns.notices(table))
+    yield from documents.survey(connection, table)
     yield from checks.survey(connection, table)
     yield from uniqueness.survey(connection, table)
     yield from references.survey(connection, table)
