@@ -15,8 +15,8 @@ from erasure.settings import S3Settings, Settings
 from erasure.stores.base import Health, Store, health_within
 from erasure.stores.clickhouse.store import ClickHouseStore
 from erasure.stores.postgres.store import PostgresStore
-from erasure.stores.redis import RedisStore
-from erasure.stores.s3 import S3Store
+from erasure.stores.redis.store import RedisStore
+from erasure.stores.s3.store import S3Store
 from erasure.stores.search.store import SearchStore
 
 S3Client = Callable[[S3Settings], Any]

@@ -1,7 +1,7 @@
 """The inventory: where personal data lies, whose it is, and which rule applies, as frozen dataclasses.
 
 Add here: what an object or a field says.
-Keep out: how it is declared (`inventory_reading.py`) and what it must fulfil (`inventory_checks.py`), names of tables,
+Keep out: how it is declared (`inventory_reading.py`) and what it must fulfil (`inventory_checks/`), names of tables,
 indices or keys (they stand in `dbt_project/models/<world>/inventory/`), and I/O.
 """
 

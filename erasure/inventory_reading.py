@@ -2,7 +2,7 @@
 
 dbt, its docs and Python read the same lines; dbt itself is silent about misspelled keys and wrong values.
 Add here: a key that an object or a field may carry, with its form.
-Keep out: what well-formed objects must still fulfil (`inventory_checks.py`), I/O, and the YAML itself
+Keep out: what well-formed objects must still fulfil (`inventory_checks/`), I/O, and the YAML itself
 (`dagster_defs/inventory_files.py`).
 """
 
@@ -24,7 +24,7 @@ from erasure.inventory import (
     Subject,
     Via,
 )
-from erasure.inventory_checks import problems_among, problems_of
+from erasure.inventory_checks.problems import problems_among, problems_of
 from erasure.rules import CAPABILITIES, Rule
 
 _SLUG = re.compile(r"[A-Za-z0-9_]+")

@@ -2,7 +2,7 @@
 
 Holds: `JobApi` with login, fetch, commit and logout, and what a call can come to.
 Add here: another call of the platform.
-Keep out: what the answers prove (`lockout.py`), and sessions in Redis (`stores/redis.py`).
+Keep out: what the answers prove (`lockout.py`), and sessions in Redis (`stores/redis/`).
 """
 
 import logging

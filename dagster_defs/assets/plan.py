@@ -22,7 +22,7 @@ from erasure.ledger.freezing import differences, load_targets, targets_digest
 from erasure.plan import PRODUCT_VERSION, Plan, PlanCounts, conflicts, drifted, exceeded_caps
 from erasure.settings import Settings
 from erasure.stores.clickhouse.store import ClickHouseStore
-from erasure.stores.redis import RedisStore
+from erasure.stores.redis.store import RedisStore
 
 GROUP = "plan"
 TARGETS = dg.AssetKey(["targets", "deletion_targets"])

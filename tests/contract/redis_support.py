@@ -17,7 +17,7 @@ from redis.retry import Retry
 from erasure.counts import Count
 from erasure.inventory import InventoryObject, Subject
 from erasure.rules import Rule
-from erasure.stores.redis import RedisStore
+from erasure.stores.redis.store import RedisStore
 from erasure.targets import Needle, TargetSet
 from sandbox.config import SandboxConfig
 from sandbox.supervisor import Sandbox

@@ -22,7 +22,7 @@ from erasure.counts import Count
 from erasure.job_api import JobApi, Outcome
 from erasure.lockout import CapturedAccess, ProofState, capture, prove_lockout
 from erasure.stores.base import no_progress
-from erasure.stores.redis import RedisStore
+from erasure.stores.redis.store import RedisStore
 from erasure.targets import TargetSet
 from sandbox import processes
 from sandbox.config import SandboxConfig

@@ -14,7 +14,7 @@ from erasure.counts import Count
 from erasure.errors import Incomplete, StoreRefused
 from erasure.inventory import Subject
 from erasure.stores.base import no_progress
-from erasure.stores.redis import RedisStore
+from erasure.stores.redis.store import RedisStore
 from tests.contract.redis_support import NOTHING, everything, log_in, profile, store_with, targets
 
 

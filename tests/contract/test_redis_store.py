@@ -14,7 +14,7 @@ from erasure.counts import Count
 from erasure.errors import BadInput, Incomplete, StoreRefused, StoreUnavailable
 from erasure.inventory import Subject
 from erasure.stores.base import no_progress
-from erasure.stores.redis import RedisStore
+from erasure.stores.redis.store import RedisStore
 from sandbox.config import SandboxConfig
 from tests.contract.redis_support import (
     DAY,

@@ -18,9 +18,9 @@ from erasure.counts import Count
 from erasure.errors import BadInput, Incomplete, StoreRefused, StoreUnavailable
 from erasure.inventory import InventoryObject, Subject
 from erasure.rules import Rule
-from erasure.stores import s3 as s3_module
 from erasure.stores.base import no_progress
-from erasure.stores.s3 import S3Store
+from erasure.stores.s3 import store as s3_module
+from erasure.stores.s3.store import S3Store
 from erasure.targets import TargetSet
 from sandbox.config import SandboxConfig
 from sandbox.supervisor import Sandbox

@@ -24,8 +24,8 @@ from erasure.errors import BadInput, StoreRefused
 from erasure.inventory import Field, InventoryObject, Subject
 from erasure.job_api import JobApi
 from erasure.rules import ASCII_BLANKS, Rule, normalise_email
-from erasure.stores.redis_places import place_of
-from erasure.stores.s3 import _KeyTemplate
+from erasure.stores.redis.places import place_of
+from erasure.stores.s3.store import _KeyTemplate
 from erasure.stores.search.layout import in_groups, leaf_fields
 from erasure.stores.search.script import places
 from erasure.targets import Needle, TargetSet, mint_batch_id, require_batch_id

@@ -2,7 +2,7 @@
 
 Holds: `Place` and its kinds, which find and remove keys, members and index keys in exchanges of thousands.
 Add here: another way in which a key can belong to a contributor.
-Keep out: what a store promises and how errors are told (`redis.py`).
+Keep out: what a store promises and how errors are told (`store.py`).
 """
 
 import json

@@ -2,7 +2,7 @@
 
 Holds: `RedisStore`, and how errors of Redis are told.
 Add here: what the store promises for all its objects.
-Keep out: whose a key is (`redis_places.py`), settings (the client is handed in), and the proof that access
+Keep out: whose a key is (`places.py`), settings (the client is handed in), and the proof that access
 has ended (`erasure/job_api.py`).
 """
 
@@ -14,7 +14,7 @@ from erasure.counts import Count, Counts
 from erasure.errors import Incomplete, StoreError, StoreRefused, StoreUnavailable, safe_reason
 from erasure.inventory import InventoryObject
 from erasure.stores.base import COUNTED_AT_MOST, PURGED, Health, Holdings, Progress, Survey
-from erasure.stores.redis_places import Found, Place, chunks, place_of
+from erasure.stores.redis.places import Found, Place, chunks, place_of
 from erasure.targets import TargetSet
 
 if TYPE_CHECKING:
