@@ -5,7 +5,7 @@ Keep out: what the figures are of (the inventory) and how they are found (the st
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +17,7 @@ class Count:
     total: everything that `records` is a part of (`total_elements` of `elements`), for the caps; 0 where unknown.
     conflicts: records whose id is a control's and whose email is a target's.
     expiring: how many of `records` vanish by themselves (a TTL), and so are left out when a plan is compared.
+    not_erasable: reason -> how many more there are that nobody can erase (a lock, a closed index); none of `records`.
     """
 
     records: int
@@ -25,6 +26,7 @@ class Count:
     total_elements: int = 0
     conflicts: int = 0
     expiring: int = 0
+    not_erasable: Mapping[str, int] = field(default_factory=dict)
 
 
 # Object name -> its count, for every object of the store that the inventory names.

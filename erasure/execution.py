@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from erasure.counts import Count, Counts
-from erasure.errors import ErasureError, StoreUnavailable
+from erasure.errors import ErasureError, StoreRefused, StoreUnavailable
 from erasure.ledger import batches, steps
 from erasure.ledger import lease as leases
 from erasure.ledger.lease import Lease, RunEnded
@@ -30,8 +30,29 @@ def leased(
 def mask(
     settings: Settings, *, store: Store, targets: TargetSet, check: Callable[[], None], progress: Progress
 ) -> Counts:
-    """Masks a store as one recorded step and returns what the ledger says was done."""
-    return _recorded(settings, store, targets, "mask", store.count, store.mask, check, progress)
+    """Masks a store as one recorded step and returns what the ledger says was done.
+
+    Raises StoreRefused where something cannot be erased and nobody has accepted that.
+    """
+
+    def accepted(targets: TargetSet) -> Counts:
+        counts = store.count(targets)
+        _require_accepted(settings, targets.batch_id, store.name, counts)
+        return counts
+
+    return _recorded(settings, store, targets, "mask", accepted, store.mask, check, progress)
+
+
+def _require_accepted(settings: Settings, batch_id: str, store: str, counts: Counts) -> None:
+    for name, count in counts.items():
+        for reason, number in count.not_erasable.items():
+            if number and not batches.get(settings, batch_id).accepts_not_erasable:
+                raise StoreRefused(
+                    store=store,
+                    object_name=name,
+                    what=f"{number} cannot be erased ({reason})",
+                    remedy="remove what stands in the way, or accept it by --accept-not-erasable, then resume",
+                )
 
 
 def purge(

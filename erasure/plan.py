@@ -42,7 +42,7 @@ class Plan:
             "inventory": self.inventory_digest,
             "version": self.product_version,
             "counts": {
-                store: {name: lasting(count) for name, count in sorted(objects.items())}
+                store: {name: _compared(count) for name, count in sorted(objects.items())}
                 for store, objects in sorted(self.counts.items())
             },
         }
@@ -56,6 +56,10 @@ class Plan:
 def lasting(count: Count) -> int:
     """The records that do not expire by themselves: what a plan is compared by."""
     return count.records - count.expiring
+
+
+def _compared(count: Count) -> int | list[Any]:
+    return [lasting(count), dict(count.not_erasable)] if count.not_erasable else lasting(count)
 
 
 def exceeded_caps(plan: Plan, *, inventory: Inventory, settings: ErasureSettings) -> list[str]:
@@ -101,12 +105,33 @@ def conflicts(counts: PlanCounts) -> list[str]:
     ]
 
 
+def not_erasable(counts: PlanCounts) -> list[str]:
+    """One sentence for each object and reason for which records of targets cannot be erased."""
+    return [
+        f"{store}/{name}: {number} cannot be erased ({reason})"
+        for store, objects in sorted(counts.items())
+        for name, count in sorted(objects.items())
+        for reason, number in sorted(count.not_erasable.items())
+        if number
+    ]
+
+
 def drifted(planned: PlanCounts, current: PlanCounts, *, tolerance: int = 0) -> list[str]:
-    """One sentence for each object whose count has moved by more than the tolerance; expiring records are left out."""
+    """One sentence for each object whose count has moved by more than the tolerance; expiring records are left out.
+
+    More that cannot be erased than was planned is drift at any tolerance: nobody has accepted it.
+    """
     return [
         f"{store}/{name}: planned {lasting(before)}, now {lasting(now)}"
         for store, objects in sorted(current.items())
         for name, now in sorted(objects.items())
         for before in [planned.get(store, {}).get(name, Count(records=0))]
         if abs(lasting(before) - lasting(now)) > tolerance
+    ] + [
+        f"{store}/{name}: planned {before} that cannot be erased ({reason}), now {number}"
+        for store, objects in sorted(current.items())
+        for name, now in sorted(objects.items())
+        for reason, number in sorted(now.not_erasable.items())
+        for before in [planned.get(store, {}).get(name, Count(records=0)).not_erasable.get(reason, 0)]
+        if number > before
     ]

@@ -51,6 +51,24 @@ def expected_masked(settings: Settings, batch_id: str, store: str) -> dict[str, 
     }
 
 
+def accepted_not_erasable(settings: Settings, batch_id: str, store: str) -> dict[str, int]:
+    """Object -> how many of it the ledger says were left because nobody can erase them."""
+    return {
+        step.object_name: sum(step.not_erasable.values())
+        for step in steps.read(settings, batch_id=batch_id, stage="mask")
+        if step.store == store and step.not_erasable
+    }
+
+
+def not_erasable_lines(found: Sequence[Step]) -> list[str]:
+    """One sentence for each object and reason for which something was left."""
+    return [
+        f"{step.store}/{step.object_name}: {number} not erased ({reason})"
+        for step in found
+        for reason, number in sorted(step.not_erasable.items())
+    ]
+
+
 def summary_lines(settings: Settings, batch: Batch) -> list[str]:
     """The lines that users of the older scripts know, with what the ledger says was done."""
     found = steps.read(settings, batch_id=batch.batch_id)
@@ -64,7 +82,9 @@ def _summary(batch: Batch, found: Sequence[Step]) -> Iterator[str]:
     for store, text in _LINES.items():
         if store not in planned and planned:
             continue
-        if store in masked and all(s.state == "done" for s in found if (s.store, s.stage) == (store, "mask")):
+        if store in masked and all(
+            s.state in steps.OVER for s in found if (s.store, s.stage) == (store, "mask")
+        ):
             yield f"✅ {text}: {sum(masked[store].values())}"
         else:
             failed = ", ".join(sorted({s.error_class for s in found if s.store == store and s.error_class}))
@@ -73,6 +93,7 @@ def _summary(batch: Batch, found: Sequence[Step]) -> Iterator[str]:
         yield f"✅ Redis sessions cleared: {sum(revoked['redis'].values())}"
     elif "redis" in planned or not planned:
         yield "⚠️  Redis sessions cleared: not done"
+    yield from (f"⚠️  {line}" for line in not_erasable_lines(found))
     yield from _controls([step for step in found if step.stage == controls.STAGE])
     called = next((step.detail.get("called") for step in found if _is_purged(step, "postgres")), None)
     if called:

@@ -16,7 +16,7 @@ from erasure.settings import Settings
 from expectations.context import SITE, batch_context, site_index, site_lock
 from expectations.readers.base import FieldReading, Reader, VerifiedBatch, judged_places, unjudged_places
 from expectations.readers.batch import read_batch
-from expectations.suites import Evidence, missing_masked, places_frame, store_suite
+from expectations.suites import Evidence, missing_masked, places_frame, store_suite, unaccepted
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
@@ -29,6 +29,7 @@ _RESULT_FORMAT = {"result_format": "BASIC", "partial_unexpected_count": 0}
 class StoreVerdict:
     """What was found in a store. Counts and names of places only.
 
+    not_erasable: survivors that nobody can erase and that were accepted; they fail nothing.
     unjudged: places about which nothing can be said any more, since the batch has expired.
     failed: one sentence for each thing that is wrong.
     docs_url: the index page of the batch's Data Docs.
@@ -39,6 +40,7 @@ class StoreVerdict:
     success: bool
     survivors: int
     masked: int
+    not_erasable: int
     unjudged: tuple[str, ...]
     failed: tuple[str, ...]
     docs_url: str
@@ -52,14 +54,16 @@ def verify_store(
     store: str,
     docs_dir: Path,
     expected_masked: Mapping[str, int] | None = None,
+    accepted: Mapping[str, int] | None = None,
 ) -> StoreVerdict:
     """Reads a store afresh and judges it; adds the result to the batch's Data Docs.
 
     `expected_masked`: place with its values, or object with its records, as the ledger has them.
+    `accepted`: object with the number of what nobody can erase, as the ledger has it.
     Raises StoreUnavailable or StoreRefused where a place cannot be read, BadInput for an unknown batch.
     """
     batch = read_batch(settings, batch_id)
-    return _verify(settings, inventory, batch, store, docs_dir, expected_masked or {})
+    return _verify(settings, inventory, batch, store, docs_dir, expected_masked or {}, accepted or {})
 
 
 def verify_all(
@@ -68,17 +72,19 @@ def verify_all(
     batch_id: str,
     docs_dir: Path,
     expected_masked: Mapping[str, Mapping[str, int]] | None = None,
+    accepted: Mapping[str, Mapping[str, int]] | None = None,
 ) -> tuple[StoreVerdict, ...]:
     """Every store that the inventory names. One that cannot be read fails; the others are still judged.
 
-    `expected_masked`: the same as for `verify_store`, by store.
+    `expected_masked`, `accepted`: the same as for `verify_store`, by store.
     """
     batch = read_batch(settings, batch_id)
     verdicts = []
     for store in inventory.stores:
         expected = (expected_masked or {}).get(store, {})
         try:
-            verdicts.append(_verify(settings, inventory, batch, store, docs_dir, expected))
+            left = (accepted or {}).get(store, {})
+            verdicts.append(_verify(settings, inventory, batch, store, docs_dir, expected, left))
         except StoreError as error:
             verdicts.append(
                 StoreVerdict(
@@ -86,6 +92,7 @@ def verify_all(
                     success=False,
                     survivors=0,
                     masked=0,
+                    not_erasable=0,
                     unjudged=unjudged_places(inventory, store, batch),
                     failed=(str(error),),
                     docs_url=site_index(docs_dir).as_uri(),
@@ -101,6 +108,7 @@ def _verify(
     store: str,
     docs_dir: Path,
     expected_masked: Mapping[str, int],
+    accepted: Mapping[str, int],
 ) -> StoreVerdict:
     unjudged = unjudged_places(inventory, store, batch)
     evidence = Evidence(
@@ -110,6 +118,7 @@ def _verify(
         places=judged_places(inventory, store, batch),
         unjudged=unjudged,
         expected_masked=_still_to_be_seen(expected_masked, unjudged),
+        accepted=accepted,
     )
     result = judge(evidence, docs_dir)
     failed = _sentences(evidence)
@@ -120,6 +129,7 @@ def _verify(
         success=bool(result.success),
         survivors=sum(reading.survivors for reading in evidence.readings),
         masked=sum(reading.masked for reading in evidence.readings),
+        not_erasable=sum(reading.not_erasable for reading in evidence.readings),
         unjudged=unjudged,
         failed=failed,
         docs_url=site_index(docs_dir).as_uri(),
@@ -164,9 +174,14 @@ def judge(evidence: Evidence, docs_dir: Path) -> "ExpectationSuiteValidationResu
 def _sentences(evidence: Evidence) -> tuple[str, ...]:
     read = {reading.place for reading in evidence.readings}
     missing = {name: number for name, number in missing_masked(evidence).items() if number}
+    beyond = {name: number for name, number in unaccepted(evidence).items() if number}
     return (
         *(f"{one.place}: {_survivors(one.survivors)}" for one in evidence.readings if one.survivors),
         *(f"{name}: {number} masked values fewer than were made" for name, number in missing.items()),
+        *(
+            f"{name}: {number} that nobody can erase, and nobody has accepted"
+            for name, number in beyond.items()
+        ),
         *(f"{name}: was not read" for name in evidence.places if name not in read),
     )
 

@@ -1,8 +1,8 @@
 """What is expected of a store after erasure, as a suite of Great Expectations.
 
-The frame that is judged has a row a place (`object.field`) with counts: survivors, masked, records and
-missing_masked. For all five stores it is a pandas frame of readings: the readers push the counting down
-by their own SQL, and no value of a person can come near a report.
+The frame that is judged has a row a place (`object.field`) with counts: survivors, masked, records,
+missing_masked, not_erasable and unaccepted. For all five stores it is a pandas frame of readings: the readers
+push the counting down by their own SQL, and no value of a person can come near a report.
 Holds: `Evidence`, and the frame and the suite made of it.
 Add here: an expectation that holds for every store.
 Keep out: reading (`readers/`), running and publishing (`checkpoints.py`, `context.py`).
@@ -23,6 +23,7 @@ PLACE_KEY = "place"
 _ZEROS = {
     "survivors": "No value of a target may be left that is neither empty nor in its masked form.",
     "missing_masked": "What the ledger says was masked must be seen in its masked form.",
+    "unaccepted": "What nobody can erase must have been accepted when the batch was executed.",
 }
 
 
@@ -33,6 +34,7 @@ class Evidence:
     places: where something must have been read.
     unjudged: where nothing can be said, since the batch has expired.
     expected_masked: what the ledger says was made: a place with its values, or an object with its records.
+    accepted: what the ledger says was left because nobody can erase it: an object with its number.
     """
 
     batch_id: str
@@ -41,6 +43,7 @@ class Evidence:
     places: tuple[str, ...]
     unjudged: tuple[str, ...] = ()
     expected_masked: Mapping[str, int] = field(default_factory=dict)
+    accepted: Mapping[str, int] = field(default_factory=dict)
 
 
 def missing_masked(evidence: Evidence) -> Mapping[str, int]:
@@ -64,11 +67,19 @@ def missing_masked(evidence: Evidence) -> Mapping[str, int]:
     return missing
 
 
+def unaccepted(evidence: Evidence) -> Mapping[str, int]:
+    """Place -> how many more survivors than were accepted lie where nobody can erase them."""
+    return {
+        reading.place: max(0, reading.not_erasable - evidence.accepted.get(reading.object, 0))
+        for reading in evidence.readings
+    }
+
+
 def places_frame(evidence: Evidence) -> "pd.DataFrame":
     """A row for each reading."""
     import pandas as pd
 
-    missing = missing_masked(evidence)
+    missing, beyond = missing_masked(evidence), unaccepted(evidence)
     rows = [
         {
             "object": reading.object,
@@ -78,11 +89,13 @@ def places_frame(evidence: Evidence) -> "pd.DataFrame":
             "masked": reading.masked,
             "records": reading.records,
             "missing_masked": missing[reading.place],
+            "not_erasable": reading.not_erasable,
+            "unaccepted": beyond[reading.place],
         }
         for reading in evidence.readings
     ]
-    columns = ["object", "field", PLACE_KEY, "survivors", "masked", "records", "missing_masked"]
-    return pd.DataFrame(rows, columns=columns)
+    figures = ["survivors", "masked", "records", "missing_masked", "not_erasable", "unaccepted"]
+    return pd.DataFrame(rows, columns=["object", "field", PLACE_KEY, *figures])
 
 
 def store_suite(evidence: Evidence) -> "ExpectationSuite":

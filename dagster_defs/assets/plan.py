@@ -19,7 +19,7 @@ from erasure.ledger import batches as ledger
 from erasure.ledger import controls, steps
 from erasure.ledger.database import connect
 from erasure.ledger.freezing import differences, load_targets, targets_digest
-from erasure.plan import PRODUCT_VERSION, Plan, PlanCounts, conflicts, drifted, exceeded_caps
+from erasure.plan import PRODUCT_VERSION, Plan, PlanCounts, conflicts, drifted, exceeded_caps, not_erasable
 from erasure.settings import Settings
 from erasure.stores.clickhouse.store import ClickHouseStore
 from erasure.stores.redis.store import RedisStore
@@ -51,6 +51,11 @@ class ConfirmConfig(dg.Config):
         "as before. `parity`, where others write: not compared. Empty: parity, or what a batch in work has begun with.",
     )
     undo_days: int = Field(7, description="How many days the needles are kept; 0 destroys them at closing.")
+    accept_not_erasable: bool = Field(
+        False,
+        description="Whether to go on although the plan names records that nobody can erase; the batch then closes "
+        "with exceptions.",
+    )
 
 
 def _plan_store(name: str) -> dg.AssetsDefinition:
@@ -136,6 +141,7 @@ def summary(
             "fingerprint": plan.fingerprint,
             "contributors": plan.contributors,
             NOTICES: list(plan.notices),
+            "not_erasable": not_erasable(plan.counts),
             **{
                 f"{store}/{name}": count.records
                 for store, objects in plan.counts.items()
@@ -187,7 +193,13 @@ def confirmed(
             if not resumed:
                 _require_unchanged(platform, batch, config)
             _settle_controls(settings, batch_id, config.controls, resumed=resumed)
-            ledger.start(settings, batch_id=batch_id, reviewed=config.reviewed, undo_days=config.undo_days)
+            ledger.start(
+                settings,
+                batch_id=batch_id,
+                reviewed=config.reviewed,
+                undo_days=config.undo_days,
+                accepts_not_erasable=config.accept_not_erasable,
+            )
         # A run launched in the UI has only its partition; by these tags all runs of a batch are found.
         context.instance.add_run_tags(
             context.run.run_id, {"batch": batch_id, "fingerprint": batch.fingerprint}
@@ -237,6 +249,13 @@ def _require_unchanged(platform: Platform, batch: ledger.Batch, config: ConfirmC
     problems += drifted(
         steps.planned_counts(settings, batch_id=batch_id), current, tolerance=config.tolerance
     )
+    left = not_erasable(current)
+    if left and not config.accept_not_erasable:
+        raise Refused(
+            "Some of it cannot be erased; nothing was changed. Remove what stands in the way, or accept that it stays "
+            "by --accept-not-erasable, which is `accept_not_erasable` in the config of plan__confirmed.",
+            left,
+        )
     if problems:
         raise Refused(
             "The plan has drifted; nothing was changed. Plan again, or allow counts by --tolerance, which is "

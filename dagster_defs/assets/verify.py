@@ -11,7 +11,7 @@ from dagster_defs.assets.mask import LAST, key_of
 from dagster_defs.partitions import batches
 from dagster_defs.resources import Platform
 from erasure.inventory import ALL_STORES
-from erasure.report import expected_masked
+from erasure.report import accepted_not_erasable, expected_masked
 
 GROUP = "verify"
 CHECK = "no_survivors"
@@ -55,6 +55,7 @@ def _verify_store(name: str) -> dg.AssetsDefinition:
                 name,
                 docs_dir,
                 expected_masked(settings, batch_id, name),
+                accepted_not_erasable(settings, batch_id, name),
             )
         check = dg.AssetCheckResult(
             check_name=CHECK,
@@ -66,6 +67,7 @@ def _verify_store(name: str) -> dg.AssetsDefinition:
             metadata={
                 "survivors": verdict.survivors,
                 "masked": verdict.masked,
+                "not_erasable": verdict.not_erasable,
                 # As a path: a browser follows no link from the UI to a file.
                 "data_docs": dg.MetadataValue.path(site_index(docs_dir)),
             },

@@ -13,11 +13,13 @@ import typer
 from dagster_defs.cli.run import Run, reporting, require_job_url, run_of, step_progress
 from erasure import report
 from erasure.controls import Controls
+from erasure.counts import Count
 from erasure.errors import BadInput, ExitCode, Refused
 from erasure.ledger import batches as ledger
 from erasure.ledger import database, steps
 from erasure.ledger.freezing import left_out, members
 from erasure.ledger.outcomes import with_disagreements
+from erasure.plan import not_erasable
 from erasure.request import WrongRequest, read_request
 from erasure.settings import Settings, expanded, var_dir
 from erasure.targets import mint_batch_id
@@ -33,6 +35,15 @@ WantedControls = Annotated[
     typer.Option(
         help="`full` compares the reports and every control record of PostgreSQL and ClickHouse before and after; "
         "for a quiet system, since others' writes are differences."
+    ),
+]
+
+
+AcceptNotErasable = Annotated[
+    bool,
+    typer.Option(
+        "--accept-not-erasable",
+        help="Go on although some of it cannot be erased (the plan names it); it ends with exit code 1.",
     ),
 ]
 
@@ -61,6 +72,7 @@ def _register_delete(app: typer.Typer) -> None:
         exceed_caps: Annotated[
             str, typer.Option(help="Why this batch may exceed the caps; kept in the ledger.")
         ] = "",
+        accept_not_erasable: AcceptNotErasable = False,
         skip_unknown: Annotated[bool, typer.Option("--skip-unknown", help="Leave unknown ids out.")] = False,
         job_url: Annotated[str | None, typer.Option(help="The job to prove the lockout with.")] = None,
     ) -> None:
@@ -107,6 +119,7 @@ def _register_delete(app: typer.Typer) -> None:
                     "reviewed": reviewed,
                     "undo_days": undo_days,
                     "controls": controls.value,
+                    "accept_not_erasable": accept_not_erasable,
                 }
                 _execute(run, settings, batch.batch_id, confirm)
                 if not path.exists():
@@ -126,6 +139,7 @@ def _register_resume(app: typer.Typer) -> None:
             Controls | None,
             typer.Option(help="`parity` gives up comparing, where it was known who else wrote."),
         ] = None,
+        accept_not_erasable: AcceptNotErasable = False,
     ) -> None:
         """Go on with a batch that failed or was interrupted; what is done stays done."""
         run = run_of(context)
@@ -141,7 +155,11 @@ def _register_resume(app: typer.Typer) -> None:
                 raise Refused(
                     f"Batch {batch} is {found.state}; only one that executes or failed can be resumed."
                 )
-            confirm = {"fingerprint": found.fingerprint or "", "controls": controls.value if controls else ""}
+            confirm = {
+                "fingerprint": found.fingerprint or "",
+                "controls": controls.value if controls else "",
+                "accept_not_erasable": accept_not_erasable,
+            }
             _execute(run, settings, batch, confirm)
 
 
@@ -246,6 +264,9 @@ def _show_plan(run: Run, settings: Settings, batch: ledger.Batch) -> None:
     for store, objects in counts.items():
         listed = ", ".join(f"{name} {number}" for name, number in sorted(objects.items()))
         run.say(f"   {store}: {listed}")
+    left = _not_erasable(plan)
+    for sentence in left:
+        run.say(f"   ⚠️  {sentence}; --accept-not-erasable executes the rest")
     notices = plan.get("notices", [])
     for notice in notices:
         run.say(f"   notice: {notice}")
@@ -256,8 +277,18 @@ def _show_plan(run: Run, settings: Settings, batch: ledger.Batch) -> None:
         "counts": counts,
         "contributors": plan.get("contributors", 0),
         "notices": notices,
+        "not_erasable": left,
         "members": found,
     }
+
+
+def _not_erasable(plan: dict[str, Any]) -> list[str]:
+    return not_erasable(
+        {
+            store: {name: Count(**count) for name, count in objects.items()}
+            for store, objects in plan.get("counts", {}).items()
+        }
+    )
 
 
 def _show_left_out(run: Run, settings: Settings, batch_id: str) -> None:
@@ -316,8 +347,13 @@ def _execute(run: Run, settings: Settings, batch_id: str, confirm: dict[str, Any
                 f"⚠️  Batch {batch_id} is {batch.state}: `contributor-deletion resume {batch_id}` does the rest"
             )
         _raise_first(run, outcome.errors)
-    run.say(f"✅ Batch {batch_id} is {batch.state}")
+    left = any(step.not_erasable for step in found)
+    run.say(f"{'⚠️ ' if left else '✅'} Batch {batch_id} is {batch.state}")
     run.say(f"Report: {var_dir() / 'reports' / 'index.html'}")
+    if left:
+        for sentence in report.not_erasable_lines(found):
+            run.problem(sentence)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _seconds(by_step: Any) -> dict[str, float]:

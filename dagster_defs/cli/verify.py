@@ -10,7 +10,7 @@ import typer
 
 from dagster_defs.cli.run import reporting, run_of
 from erasure.errors import ExitCode
-from erasure.report import expected_masked
+from erasure.report import accepted_not_erasable, expected_masked
 from erasure.settings import var_dir
 
 
@@ -31,7 +31,8 @@ def register(app: typer.Typer) -> None:
             reports = var_dir() / "reports"
             state = get(settings, batch).state
             expected = {name: expected_masked(settings, batch, name) for name in inventory.stores}
-            verdicts = verify_all(settings, inventory, batch, reports / batch, expected)
+            accepted = {name: accepted_not_erasable(settings, batch, name) for name in inventory.stores}
+            verdicts = verify_all(settings, inventory, batch, reports / batch, expected, accepted)
             for verdict in verdicts:
                 sign = "✅" if verdict.success else "❌"
                 run.say(
@@ -40,6 +41,10 @@ def register(app: typer.Typer) -> None:
                 for sentence in verdict.failed:
                     named = sentence.startswith(verdict.store)
                     run.problem(sentence if named else f"{verdict.store}/{sentence}")
+                if verdict.not_erasable:
+                    run.problem(
+                        f"{verdict.store}: {verdict.not_erasable} survivors that nobody can erase, accepted"
+                    )
                 if verdict.unjudged:
                     run.say(
                         f"   needles have expired: no longer to be judged are {', '.join(verdict.unjudged)}"
@@ -47,7 +52,11 @@ def register(app: typer.Typer) -> None:
             run.result |= {
                 "batch_id": batch,
                 "state": state,
-                "counts": {v.store: {"survivors": v.survivors, "masked": v.masked} for v in verdicts},
+                "counts": {
+                    v.store: {"survivors": v.survivors, "masked": v.masked, "not_erasable": v.not_erasable}
+                    for v in verdicts
+                },
             }
             run.say(f"Data Docs: {verdicts[0].docs_url}")
-            raise typer.Exit(ExitCode.DONE if all(v.success for v in verdicts) else ExitCode.FAILED)
+            clean = all(v.success and not v.not_erasable for v in verdicts)
+            raise typer.Exit(ExitCode.DONE if clean else ExitCode.FAILED)

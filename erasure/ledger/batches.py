@@ -32,6 +32,7 @@ class Batch:
     plan: dict[str, Any] | None
     reviewed: bool
     undo_days: int | None
+    accepts_not_erasable: bool
     access_proof: dict[str, Any] | None
     planned_at: datetime
     executed_at: datetime | None
@@ -158,16 +159,19 @@ def abandon(settings: Settings, *, batch_id: str) -> None:
         return
 
 
-def start(settings: Settings, *, batch_id: str, reviewed: bool, undo_days: int) -> None:
+def start(
+    settings: Settings, *, batch_id: str, reviewed: bool, undo_days: int, accepts_not_erasable: bool = False
+) -> None:
     """The batch executes from here on. Raises Refused where it can't, since it has ended meanwhile."""
     if not 0 <= undo_days <= MOST_UNDO_DAYS:
         raise BadInput(f"An undo window has 0 to {MOST_UNDO_DAYS} days; set undo_days or --undo-days.")
     with connect(settings.database) as connection:
         started = connection.execute(
             "update erasure.batches set state = 'executing', executed_at = coalesce(executed_at, now()),"
-            " reviewed = reviewed or %s, undo_days = coalesce(undo_days, %s)"
+            " reviewed = reviewed or %s, undo_days = coalesce(undo_days, %s),"
+            " accepts_not_erasable = accepts_not_erasable or %s"
             " where batch_id = %s and state in ('planned', 'executing', 'failed')",
-            (reviewed, undo_days, batch_id),
+            (reviewed, undo_days, accepts_not_erasable, batch_id),
         )
     if started.rowcount != 1:
         raise Refused(f"Batch {batch_id} has ended meanwhile; plan again.")
@@ -230,10 +234,15 @@ def email_hash(normalised: str, *, key: str) -> str:
 
 
 def close(settings: Settings, *, batch_id: str) -> None:
-    """Everything is masked, verified and purged; the undo window begins. Raises Refused for a batch not executing."""
+    """Everything is masked, verified and purged; the undo window begins. Raises Refused for a batch not executing.
+
+    Where something could not be erased, the batch is closed with exceptions.
+    """
     with connect(settings.database) as connection:
         closed = connection.execute(
-            "update erasure.batches set state = 'closed', closed_at = now(),"
+            "update erasure.batches set closed_at = now(),"
+            " state = case when exists (select from erasure.steps where steps.batch_id = batches.batch_id"
+            " and steps.state = 'not_erasable') then 'closed_with_exceptions' else 'closed' end,"
             " due_at = now() + make_interval(days => coalesce(undo_days, 0))"
             " where batch_id = %s and state = 'executing'",
             (batch_id,),

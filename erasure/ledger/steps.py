@@ -1,5 +1,6 @@
 """The steps of a batch: planned, pending, done, per store, object and stage, with their counts.
 
+Holds: `Step`, and the transitions of steps.
 Add here: a figure that a step keeps.
 Keep out: changing a store; `pending` is committed before anything is changed, `done` after it was counted again.
 """
@@ -13,6 +14,10 @@ from psycopg.types.json import Jsonb
 from erasure.counts import Count, Counts
 from erasure.ledger.database import connect
 from erasure.settings import Settings
+
+# A step is over in both; `not_erasable` has done what could be done, and its detail says what could not.
+NOT_ERASABLE = "not_erasable"
+OVER = frozenset({"done", NOT_ERASABLE})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +33,11 @@ class Step:
     done: int | None
     detail: Mapping[str, Any]
     error_class: str | None
+
+    @property
+    def not_erasable(self) -> Mapping[str, int]:
+        """Reason -> how many records were left, because nobody can erase them; empty until the step is over."""
+        return dict(self.detail.get("left") or {}) if self.state == NOT_ERASABLE else {}
 
 
 def plan(settings: Settings, *, batch_id: str, store: str, stage: str, counts: Counts) -> None:
@@ -54,7 +64,7 @@ def begin(settings: Settings, *, batch_id: str, store: str, stage: str, counts: 
             " values (%s, %s, %s, %s, 'pending', %s, 1, now(), %s)"
             " on conflict (batch_id, store, object, stage) do update set state = 'pending',"
             # What a finished attempt has changed stays changed; an interrupted one is counted again from its start.
-            " pending = case when erasure.steps.state = 'done'"
+            " pending = case when erasure.steps.state in ('done', 'not_erasable')"
             " then erasure.steps.done + excluded.pending"
             " else greatest(erasure.steps.pending, excluded.pending) end,"
             " attempts = erasure.steps.attempts + 1, started_at = now(), error_class = null,"
@@ -77,22 +87,23 @@ def finish(
     counts: Counts,
     detail: Mapping[str, str] | None = None,
 ) -> None:
-    """Marks the steps done, with what else is to be kept of each in its detail.
+    """Marks the steps over, with what else is to be kept of each in its detail.
 
     After an interrupted attempt what that one changed is unknown: `pending` says it all.
     """
     more = dict(detail or {})
     with connect(settings.database) as connection, connection.cursor() as cursor:
         cursor.executemany(
-            "update erasure.steps set state = 'done', finished_at = now(), error_class = null,"
+            "update erasure.steps set state = %s, finished_at = now(), error_class = null,"
             " done = case when attempts > 1 then greatest(pending, %s) else %s end,"
             " detail = detail || %s"
             " where batch_id = %s and store = %s and object = %s and stage = %s",
             [
                 (
+                    NOT_ERASABLE if any(c.not_erasable.values()) else "done",
                     c.records,
                     c.records,
-                    Jsonb({"done_elements": c.elements, **more}),
+                    Jsonb({"done_elements": c.elements, "left": dict(c.not_erasable), **more}),
                     batch_id,
                     store,
                     name,

@@ -24,6 +24,7 @@ class FieldReading:
     survivors: values of targets that are neither NULL nor in their masked form.
     masked: values of targets in their masked form.
     records: the records of targets that were seen, the same for every field of an object.
+    not_erasable: survivors apart from those: where they lie, nobody can erase them (a lock, a closed index).
     """
 
     object: str
@@ -31,6 +32,7 @@ class FieldReading:
     survivors: int
     masked: int
     records: int
+    not_erasable: int = 0
 
     @property
     def place(self) -> str:

@@ -329,3 +329,45 @@ def test_a_batch_that_failed_after_access_ended_can_not(planned: SqlWorld) -> No
     with pytest.raises(Refused, match="only a plan can be cancelled"):
         batches.cancel(planned.settings, batch_id=BATCH)
     assert planned.rows("select * from erasure.targets") != []
+
+
+# What cannot be erased
+
+
+def test_a_step_that_leaves_what_nobody_can_erase_says_so_and_closes_its_batch_with_exceptions(
+    planned: SqlWorld,
+) -> None:
+    begin(planned, 3)
+    counts = {"judgments": Count(records=3, not_erasable={"legal hold": 2})}
+    steps.finish(planned.settings, batch_id=BATCH, store="postgres", stage="mask", counts=counts)
+    step = only_step(planned)
+    assert (step.state, step.done, step.not_erasable) == ("not_erasable", 3, {"legal hold": 2})
+
+    close(planned, undo_days=1)
+    assert state(planned) == "closed_with_exceptions"
+    planned.run(f"update erasure.batches set due_at = now() where batch_id = '{BATCH}'")
+    assert batches.expire_due(planned.settings) == [BATCH]
+    assert entries(planned) == 0
+
+
+def test_a_step_that_can_be_finished_after_all_leaves_nothing(planned: SqlWorld) -> None:
+    begin(planned, 3)
+    counts = {"judgments": Count(records=3, not_erasable={"legal hold": 2})}
+    steps.finish(planned.settings, batch_id=BATCH, store="postgres", stage="mask", counts=counts)
+    begin(planned, 2)
+    finish(planned, 2)
+    step = only_step(planned)
+    assert (step.state, step.done, step.not_erasable) == ("done", 5, {})
+
+    close(planned, undo_days=1)
+    assert state(planned) == "closed"
+
+
+def test_that_something_cannot_be_erased_is_accepted_once_and_stays_so(planned: SqlWorld) -> None:
+    def start(*, accepts: bool) -> bool:
+        batches.start(
+            planned.settings, batch_id=BATCH, reviewed=True, undo_days=7, accepts_not_erasable=accepts
+        )
+        return batches.get(planned.settings, BATCH).accepts_not_erasable
+
+    assert [start(accepts=False), start(accepts=True), start(accepts=False)] == [False, True, True]

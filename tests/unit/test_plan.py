@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from erasure.counts import Count
-from erasure.plan import Plan, PlanCounts, conflicts, drifted, exceeded_caps
+from erasure.plan import Plan, PlanCounts, conflicts, drifted, exceeded_caps, not_erasable
 from erasure.settings import ErasureSettings
 from tests.inventory_fixtures import kepler_inventory
 
@@ -113,3 +113,21 @@ def test_drift_is_told_exactly_beyond_the_tolerance(before: int, now: int, toler
 
 def test_an_object_that_was_not_planned_drifts() -> None:
     assert drifted({}, {"s3": {"files": Count(records=1)}}) == ["s3/files: planned 0, now 1"]
+
+
+LOCKED = Count(records=2, not_erasable={"legal hold": 3})
+
+
+def test_what_cannot_be_erased_is_named_with_its_reason_and_changes_the_fingerprint() -> None:
+    assert not_erasable(COUNTS) == []
+    assert not_erasable({"s3": {"files": LOCKED}}) == ["s3/files: 3 cannot be erased (legal hold)"]
+    free, locked = with_count("s3", "files", Count(records=2)), with_count("s3", "files", LOCKED)
+    assert free.fingerprint != locked.fingerprint
+
+
+def test_more_that_cannot_be_erased_is_drift_at_any_tolerance_and_less_is_none() -> None:
+    planned, more = {"s3": {"files": LOCKED}}, replace(LOCKED, not_erasable={"legal hold": 4})
+    assert drifted(planned, {"s3": {"files": more}}, tolerance=100) == [
+        "s3/files: planned 3 that cannot be erased (legal hold), now 4"
+    ]
+    assert drifted(planned, {"s3": {"files": Count(records=2)}}) == []

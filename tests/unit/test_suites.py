@@ -6,6 +6,7 @@ Keep out: readings of engines (`tests/contract/test_expectations.py`).
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from expectations.readers.documents import pairs
 from expectations.readers.free_text import TextJudge
 from expectations.readers.keys import KeyPattern
 from expectations.readers.sql import TRUNCATED_IP
-from expectations.suites import Evidence, missing_masked
+from expectations.suites import Evidence, missing_masked, unaccepted
 from tests.inventory_fixtures import kepler_inventory
 
 ANN = "a0000000-0000-4000-8000-000000000001"
@@ -95,6 +96,16 @@ def test_fewer_masked_values_than_were_made_fail_by_place_and_by_object(tmp_path
     }
     assert missing_masked(evidence(readings, {"judgments": 7})) == {"judgments.email": 1, "judgments.ip": 1}
     assert not passes(readings, tmp_path, {"judgments": 7})
+
+
+def test_what_nobody_can_erase_passes_as_far_as_it_was_accepted(tmp_path: Path) -> None:
+    stuck = replace(reading("email"), not_erasable=2)
+    readings = [stuck, reading("ip")]
+    asked = evidence(readings, {})
+    assert unaccepted(asked) == {"judgments.email": 2, "judgments.ip": 0}
+    assert not judge(asked, tmp_path).success
+    assert not judge(replace(asked, accepted={"judgments": 1}), tmp_path).success
+    assert judge(replace(asked, accepted={"judgments": 2}), tmp_path).success
 
 
 def test_after_expiry_free_text_and_records_known_by_email_alone_are_left_unjudged() -> None:
