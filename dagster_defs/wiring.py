@@ -10,13 +10,14 @@ from typing import Any
 
 from dagster_defs.dbt_runner import DbtProject
 from erasure.inventory import Inventory
-from erasure.patience import REDIS_SECONDS, S3_SECONDS, SEARCH_SECONDS, TRIES
+from erasure.patience import REDIS_SECONDS, S3_SECONDS, TRIES
 from erasure.settings import S3Settings, Settings
 from erasure.stores.base import Health, Store, health_within
 from erasure.stores.clickhouse.store import ClickHouseStore
 from erasure.stores.postgres.store import PostgresStore
 from erasure.stores.redis.store import RedisStore
 from erasure.stores.s3.store import S3Store
+from erasure.stores.search.server import search_server
 from erasure.stores.search.store import SearchStore
 
 S3Client = Callable[[S3Settings], Any]
@@ -79,12 +80,7 @@ def clickhouse_store(settings: Settings, inventory: Inventory, fence: int = 0) -
 
 
 def _search(settings: Settings, inventory: Inventory, fence: int) -> Store:
-    from opensearchpy import OpenSearch
-
-    # At DEBUG the client logs bodies of requests: ids, and emails where a record has no id.
-    logging.getLogger("opensearch").setLevel(logging.WARNING)
-    client = OpenSearch(settings.elasticsearch.url, timeout=SEARCH_SECONDS, max_retries=0, http_compress=True)
-    return SearchStore(client, inventory.of("elasticsearch"))
+    return SearchStore(search_server(settings.elasticsearch), inventory.of("elasticsearch"))
 
 
 def boto_client(settings: S3Settings) -> Any:

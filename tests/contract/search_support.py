@@ -24,6 +24,8 @@ from opensearchpy import OpenSearch, exceptions, helpers
 from erasure.counts import Count
 from erasure.inventory import InventoryObject
 from erasure.rules import MASK, normalise_email
+from erasure.settings import ElasticsearchSettings
+from erasure.stores.search.server import search_server
 from erasure.stores.search.store import SearchStore
 from erasure.targets import Needle, TargetSet
 from sandbox.config import SandboxConfig
@@ -103,9 +105,11 @@ def expected_after(document: dict[str, Any], *targets: Worker) -> dict[str, Any]
 class Ground:
     """Indices of one test, and what stands in them."""
 
+    # `client` is the test's own, `server` what the store is given.
     def __init__(self, client: OpenSearch, config: SandboxConfig) -> None:
         self.client = client
         self.config = config
+        self.server = search_server(ElasticsearchSettings(url=config.search_url))
         self.prefix = f"contract-{uuid.uuid4().hex[:12]}"
 
     @property
@@ -113,7 +117,7 @@ class Ground:
         return replace(kepler_inventory().of("elasticsearch")[0], location=f"{self.prefix}-*")
 
     def store(self, item: InventoryObject | None = None, *, purge_seconds: float = 90.0) -> SearchStore:
-        return SearchStore(self.client, (item or self.units,), purge_seconds=purge_seconds)
+        return SearchStore(self.server, (item or self.units,), purge_seconds=purge_seconds)
 
     def index(
         self, name: str, mappings: Mapping[str, Any] = MAPPING, settings: Mapping[str, Any] | None = None
@@ -162,6 +166,7 @@ def ground(sandbox: Sandbox) -> Iterator[Ground]:
     ground = Ground(client, sandbox.config)
     yield ground
     ground.remove()
+    ground.server.close()
     client.close()
 
 

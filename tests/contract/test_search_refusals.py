@@ -9,10 +9,11 @@ from collections.abc import Callable
 from copy import deepcopy
 
 import pytest
-from opensearchpy import OpenSearch
 
 from erasure.errors import StoreRefused, StoreUnavailable
+from erasure.settings import ElasticsearchSettings
 from erasure.stores.base import no_progress
+from erasure.stores.search.server import search_server
 from erasure.stores.search.store import SearchStore
 from tests.contract.search_support import (
     MAPPING,
@@ -120,13 +121,13 @@ def test_health_names_engine_and_version(ground: Ground) -> None:
 
 
 def test_nobody_listening_is_unavailable_and_says_what_to_check(ground: Ground) -> None:
-    client = OpenSearch(f"http://127.0.0.1:{free_port()}", max_retries=0)
-    store = SearchStore(client, (ground.units,))
+    server = search_server(ElasticsearchSettings(url=f"http://127.0.0.1:{free_port()}"))
+    store = SearchStore(server, (ground.units,))
 
     for act in (store.health, store.survey, lambda: store.count(target_set(TARGETS[0]))):
         with pytest.raises(StoreUnavailable, match=r"check \[elasticsearch\] url"):
             act()
-    client.close()
+    server.close()
 
 
 @pytest.mark.parametrize(
@@ -144,11 +145,12 @@ def test_nobody_listening_is_unavailable_and_says_what_to_check(ground: Ground) 
 def test_what_is_no_search_server_or_lets_nobody_in_is_unavailable(
     ground: Ground, server: Callable[[int, bytes], str], status: int, body: bytes
 ) -> None:
-    client = OpenSearch(server(status, body), max_retries=0, http_auth=("kepler", "s3cret-w0rd"))
-    store = SearchStore(client, (ground.units,))
+    url = server(status, body).replace("//", "//kepler:s3cret-w0rd@")
+    stranger = search_server(ElasticsearchSettings(url=url))
+    store = SearchStore(stranger, (ground.units,))
 
     for act in (store.health, lambda: store.mask(target_set(TARGETS[0]), no_progress)):
         with pytest.raises(StoreUnavailable, match=r"check \[elasticsearch\] url") as caught:
             act()
         assert "s3cret-w0rd" not in str(caught.value)
-    client.close()
+    stranger.close()

@@ -1,4 +1,4 @@
-"""What the search store makes of answers: ends of tasks, refusals, exceptions of the client.
+"""What the search store makes of answers: ends of tasks, refusals, errors of a client.
 
 Add here: an answer that looks like success, or an error with a sentence of its own.
 Keep out: engines; the answers here have the form that engines gave.
@@ -7,9 +7,9 @@ Keep out: engines; the answers here have the form that engines gave.
 from typing import Any
 
 import pytest
-from opensearchpy import exceptions
 
 from erasure.errors import Incomplete, StoreRefused, StoreUnavailable
+from erasure.stores.search.client import SearchError, Trouble, answered
 from erasure.stores.search.failures import speaking_of
 from erasure.stores.search.tasks import judge
 
@@ -88,37 +88,23 @@ def refused_with(kind: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("error", "raises", "says"),
     [
-        (exceptions.ConnectionError("N/A", SECRET, OSError(SECRET)), StoreUnavailable, "cannot be reached"),
-        (exceptions.ConnectionTimeout("TIMEOUT", SECRET, OSError(SECRET)), StoreUnavailable, "in time"),
-        (exceptions.AuthenticationException(401, SECRET, {}), StoreUnavailable, "credentials"),
-        (
-            exceptions.AuthorizationException(403, SECRET, refused_with("security_exception")),
-            StoreRefused,
-            "user",
-        ),
-        (exceptions.AuthorizationException(403, SECRET, {"message": SECRET}), StoreUnavailable, "403"),
-        (
-            exceptions.NotFoundError(404, SECRET, refused_with("index_not_found_exception")),
-            StoreRefused,
-            "exist",
-        ),
-        (
-            exceptions.RequestError(400, SECRET, refused_with("index_closed_exception")),
-            StoreRefused,
-            "is closed",
-        ),
-        (
-            exceptions.RequestError(400, SECRET, refused_with(SECRET)),
-            StoreRefused,
-            "an error for index project-1",
-        ),
-        (exceptions.TransportError(413, SECRET, SECRET), StoreRefused, "too large"),
-        (exceptions.TransportError(500, SECRET, None), StoreUnavailable, "500"),
-        (exceptions.SerializationError(SECRET), StoreUnavailable, "not a search server"),
+        (SearchError(Trouble.UNREACHABLE, reason="ConnectionError"), StoreUnavailable, "cannot be reached"),
+        (SearchError(Trouble.LATE), StoreUnavailable, "in time"),
+        (SearchError(Trouble.UNTRUSTED), StoreUnavailable, "certificate"),
+        (SearchError(Trouble.SHUT, status=403), StoreUnavailable, "lets nobody in"),
+        (SearchError(Trouble.NO_SEARCH_SERVER), StoreUnavailable, "not a search server"),
+        (answered(401, {}), StoreUnavailable, "credentials"),
+        (answered(403, refused_with("security_exception")), StoreRefused, "user"),
+        (answered(403, {"message": SECRET}), StoreUnavailable, "403"),
+        (answered(404, refused_with("index_not_found_exception")), StoreRefused, "exist"),
+        (answered(400, refused_with("index_closed_exception")), StoreRefused, "is closed"),
+        (answered(400, refused_with(SECRET)), StoreRefused, "an error for index project-1"),
+        (answered(413, SECRET), StoreRefused, "too large"),
+        (answered(500, None), StoreUnavailable, "500"),
     ],
 )
-def test_exceptions_of_the_client_become_sentences_without_values(
-    error: Exception, raises: type[StoreRefused], says: str
+def test_errors_of_a_client_become_sentences_without_values(
+    error: SearchError, raises: type[StoreRefused], says: str
 ) -> None:
     with pytest.raises(raises, match=says) as caught, speaking_of("units"):
         raise error

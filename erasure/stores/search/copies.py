@@ -7,19 +7,18 @@ Keep out: which documents are concerned (`store.py`).
 """
 
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from opensearchpy import OpenSearch, exceptions
-
 from erasure.errors import Incomplete
+from erasure.stores.search.client import SearchError, Trouble
 from erasure.stores.search.failures import STORE
 from erasure.stores.search.layout import in_groups
+from erasure.stores.search.server import SearchServer
 
 _WAIT = 0.5
+_FORBIDDEN, _NOT_FOUND = 403, 404
 _TASKS_INDEX = ".tasks"
 _SHARD_FIGURES = ",".join(
     f"indices.*.shards.*.{figure}"
@@ -33,8 +32,8 @@ _Copy = tuple[str, str, str]
 class CopiesRemover:
     """Rewrites indices until no segment from before is left that holds a deleted document."""
 
-    def __init__(self, client: OpenSearch, *, object_name: str, deadline: float) -> None:
-        self._client = client
+    def __init__(self, server: SearchServer, *, object_name: str, deadline: float) -> None:
+        self._server = server
         self._object_name = object_name
         self._deadline = deadline
 
@@ -43,8 +42,8 @@ class CopiesRemover:
         groups = list(in_groups(names))
         for group in groups:
             self._refuse_kept_history(group)
-            self._client.indices.refresh(index=group)
-            self._client.indices.flush(index=group, params={"force": "true", "wait_if_ongoing": "true"})
+            self._server.refresh(group)
+            self._server.flush(group)
         before = {group: self._last_operations(group) for group in groups}
         # All groups first: their leases move on at the same time.
         for group in groups:
@@ -58,22 +57,21 @@ class CopiesRemover:
     def drop_tasks(self) -> None:
         """The descriptions of tasks repeat all parameters; a deleted document of them would stay on disk."""
         try:
-            with warnings.catch_warnings():
-                # OpenSearch announces that a later version will ask for a permission to do this.
-                warnings.simplefilter("ignore", exceptions.OpenSearchWarning)
-                self._client.indices.delete(index=_TASKS_INDEX)
-        except exceptions.NotFoundError:
-            return
-        except exceptions.AuthorizationException:
-            raise self._left(_TASKS_INDEX, "describes masking tasks and may not be deleted") from None
+            self._server.delete_index(_TASKS_INDEX)
+        except SearchError as error:
+            if error.status == _FORBIDDEN:
+                raise self._left(_TASKS_INDEX, "describes masking tasks and may not be deleted") from None
+            if error.status != _NOT_FOUND:
+                raise
 
     def _merge(self, group: str) -> None:
         remaining = max(1.0, self._deadline - time.monotonic())
         # Where the answer is late the merge goes on in the engine; the segments tell whether it was in time.
-        with suppress(exceptions.ConnectionTimeout):
-            self._client.indices.forcemerge(
-                index=group, params={"max_num_segments": 1, "request_timeout": remaining}
-            )
+        try:
+            self._server.merge(group, seconds=remaining)
+        except SearchError as error:
+            if error.trouble is not Trouble.LATE:
+                raise
 
     def _until(self, left: Callable[[], str | None], what: str) -> None:
         while (index := left()) is not None:
@@ -90,16 +88,12 @@ class CopiesRemover:
         )
 
     def _refuse_kept_history(self, group: str) -> None:
-        answer = self._client.indices.get_settings(
-            index=group, name=_HISTORY_SETTING, params={"flat_settings": "true"}
-        )
-        for index, entry in answer.items():
+        for index, entry in self._server.setting(group, _HISTORY_SETTING).items():
             if int(entry["settings"].get(_HISTORY_SETTING, 0)) > 0:
                 raise self._left(index, f"sets {_HISTORY_SETTING}")
 
     def _shards(self, group: str) -> Iterator[tuple[_Copy, Mapping[str, Any]]]:
-        params = {"level": "shards", "filter_path": _SHARD_FIGURES}
-        yield from _copies(self._client.indices.stats(index=group, params=params))
+        yield from _copies(self._server.shard_stats(group, only=_SHARD_FIGURES))
 
     def _last_operations(self, group: str) -> dict[_Copy, int]:
         shards = self._shards(group)
@@ -120,7 +114,7 @@ class CopiesRemover:
     def _segments_with_deletions(self, group: str) -> set[tuple[_Copy, str]]:
         return {
             (copy, name)
-            for copy, shard in _copies(self._client.indices.segments(index=group))
+            for copy, shard in _copies(self._server.segments(group))
             for name, segment in shard["segments"].items()
             if segment["deleted_docs"]
         }
@@ -130,8 +124,8 @@ class CopiesRemover:
         # of those is left proves more than a count of deleted documents: others may have deleted some since.
         if not stale:
             return None
-        self._client.indices.flush(index=group, params={"force": "true", "wait_if_ongoing": "true"})
-        self._client.indices.refresh(index=group)
+        self._server.flush(group)
+        self._server.refresh(group)
         return next((copy[0] for copy, _ in sorted(stale & self._segments_with_deletions(group))), None)
 
 

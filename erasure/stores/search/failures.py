@@ -8,15 +8,14 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
-from opensearchpy import exceptions
-
-from erasure.errors import StoreError, StoreRefused, StoreUnavailable, safe_reason
+from erasure.errors import StoreError, StoreRefused, StoreUnavailable
+from erasure.stores.search.client import SearchError, Trouble
 
 STORE = "elasticsearch"
 CHECK_URL = "check [elasticsearch] url, its user and password, and that the server runs"
 _KIND = re.compile(r"^[a-z_]+$")
+_UNAUTHORIZED = 401
 _TOO_LARGE = 413
 _TOO_MANY = 429
 
@@ -79,52 +78,50 @@ def refusal(kind: str, *, index: str | None, object_name: str | None, status: ob
     )
 
 
-def translated(error: Exception, object_name: str | None) -> StoreError:
-    """An exception of the client as one of ours, without its text."""
-    if isinstance(error, exceptions.ConnectionTimeout):
-        what = "the server did not answer in time"
-    elif isinstance(error, exceptions.SSLError):
-        return StoreUnavailable(
-            store=STORE,
-            object_name=object_name,
-            what=f"the server's certificate is not trusted, or it does not speak TLS ({safe_reason(error)})",
-            remedy="check https in [elasticsearch] url, or name the file of its authority by SSL_CERT_FILE",
-        )
-    elif isinstance(error, exceptions.ConnectionError):
-        what = f"the server cannot be reached ({safe_reason(error)})"
-    elif isinstance(error, exceptions.AuthenticationException):
+def translated(error: SearchError, object_name: str | None) -> StoreError:
+    """An error of a client in a sentence."""
+    match error.trouble:
+        case Trouble.LATE:
+            what = "the server did not answer in time"
+        case Trouble.UNTRUSTED:
+            return StoreUnavailable(
+                store=STORE,
+                object_name=object_name,
+                what=f"the server's certificate is not trusted, or it does not speak TLS ({error.reason})",
+                remedy="check https in [elasticsearch] url, or name the file of its authority by SSL_CERT_FILE",
+            )
+        case Trouble.UNREACHABLE:
+            what = f"the server cannot be reached ({error.reason})"
+        case Trouble.SHUT:
+            what = f"the server lets nobody in ({error.status})"
+        case Trouble.NO_SEARCH_SERVER:
+            what = "what answers is not a search server" + (f" ({error.reason})" if error.reason else "")
+        case Trouble.ANSWERED:
+            return _answered(error, object_name)
+    return StoreUnavailable(store=STORE, object_name=object_name, what=what, remedy=CHECK_URL)
+
+
+def _answered(error: SearchError, object_name: str | None) -> StoreError:
+    if error.status == _UNAUTHORIZED:
         what = "the server does not accept the credentials (401)"
-    elif not isinstance(error, exceptions.TransportError):
-        what = f"what answers is not a search server ({safe_reason(error)})"
-    elif error.status_code == _TOO_LARGE:
+    elif error.status == _TOO_LARGE:
         return StoreRefused(
             store=STORE,
             object_name=object_name,
             what="the batch is too large for one request",
             remedy="raise http.max_content_length, or split the batch",
         )
+    elif error.kind:
+        return refusal(error.kind, index=error.index, object_name=object_name, status=error.status)
     else:
-        kind, index = _cause(error.info)
-        if kind:
-            return refusal(kind, index=index, object_name=object_name, status=error.status_code)
-        what = f"the server answered {error.status_code}"
+        what = f"the server answered {error.status}"
     return StoreUnavailable(store=STORE, object_name=object_name, what=what, remedy=CHECK_URL)
-
-
-def _cause(info: Any) -> tuple[str, str | None]:
-    """The innermost cause that names a kind: what is around it ("all shards failed") says nothing."""
-    error = info.get("error") if isinstance(info, Mapping) else None
-    if not isinstance(error, Mapping):
-        return "", None
-    roots = [root for root in error.get("root_cause") or () if isinstance(root, Mapping)]
-    chosen = next((root for root in roots if root.get("type")), error)
-    return str(chosen.get("type") or ""), chosen.get("index")
 
 
 @contextmanager
 def speaking_of(object_name: str | None) -> Iterator[None]:
-    """Turns the client's exceptions into ours; `from None`, since a chained one would print requests."""
+    """Turns a client's error into ours; `from None`, since a chained one would print requests."""
     try:
         yield
-    except (exceptions.OpenSearchException, exceptions.ImproperlyConfigured) as error:
+    except SearchError as error:
         raise translated(error, object_name) from None

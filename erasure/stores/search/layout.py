@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opensearchpy import OpenSearch, exceptions
+from erasure.stores.search.client import SearchError
+from erasure.stores.search.server import SearchServer
 
+_NOT_FOUND = 404
 # Engines refuse a request line over 4,096 bytes, and a scroll over more than 500 shards of a node.
 _NAMES_LENGTH = 3_000
 
@@ -22,18 +24,19 @@ class Indices:
     closed: tuple[str, ...]
 
 
-def indices_behind(client: OpenSearch, pattern: str) -> Indices:
+def indices_behind(server: SearchServer, pattern: str) -> Indices:
     """Resolves a pattern, an alias or a data stream; finds nothing where nothing matches."""
     try:
-        found = client.indices.resolve_index(name=pattern, params={"expand_wildcards": "all"})
-    except exceptions.NotFoundError:
+        found = server.resolve(pattern)
+    except SearchError as error:
+        if error.status != _NOT_FOUND:
+            raise
         return Indices(open=(), closed=())
     direct = {entry["name"]: entry["attributes"] for entry in found["indices"]}
     behind = {name for alias in found["aliases"] for name in alias["indices"]}
     behind |= {name for stream in found["data_streams"] for name in stream["backing_indices"]}
     for group in in_groups(behind - set(direct)):
-        answer = client.indices.resolve_index(name=group, params={"expand_wildcards": "all"})
-        direct |= {entry["name"]: entry["attributes"] for entry in answer["indices"]}
+        direct |= {entry["name"]: entry["attributes"] for entry in server.resolve(group)["indices"]}
     return Indices(
         open=tuple(sorted(name for name, attributes in direct.items() if "closed" not in attributes)),
         closed=tuple(sorted(name for name, attributes in direct.items() if "closed" in attributes)),
@@ -52,9 +55,9 @@ def in_groups(names: Iterable[str]) -> Iterator[str]:
         yield ",".join(group)
 
 
-def mappings_of(client: OpenSearch, names: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+def mappings_of(server: SearchServer, names: Iterable[str]) -> dict[str, Mapping[str, Any]]:
     """Index -> its mapping."""
-    answers = [client.indices.get_mapping(index=group) for group in in_groups(names)]
+    answers = [server.mappings(group) for group in in_groups(names)]
     return {name: entry["mappings"] for answer in answers for name, entry in answer.items()}
 
 

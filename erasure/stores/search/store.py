@@ -3,7 +3,7 @@
 Holds: what the protocol asks of a store, object by object, index by index.
 Add here: an operation of the protocol.
 Keep out: the script (`script.py`), tasks (`tasks.py`), copies on disk (`copies.py`), mappings (`layout.py`),
-sentences for refusals (`failures.py`), settings (the client is handed in).
+sentences for refusals (`failures.py`), requests (`server.py`), settings (the server is handed in).
 """
 
 import time
@@ -13,14 +13,12 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
-from opensearchpy import OpenSearch, exceptions
-
 from erasure.counts import Count, Counts
-from erasure.errors import Incomplete, StoreRefused, StoreUnavailable
+from erasure.errors import Incomplete, StoreRefused
 from erasure.inventory import InventoryObject
 from erasure.stores.base import COUNTED_AT_MOST, PURGED, Health, Holdings, Progress, Survey
 from erasure.stores.search.copies import CopiesRemover
-from erasure.stores.search.failures import CHECK_URL, STORE, speaking_of
+from erasure.stores.search.failures import STORE, speaking_of
 from erasure.stores.search.layout import (
     in_groups,
     indices_behind,
@@ -29,6 +27,7 @@ from erasure.stores.search.layout import (
     mappings_of,
 )
 from erasure.stores.search.script import counting_body, masking_body, plain
+from erasure.stores.search.server import SearchServer
 from erasure.stores.search.tasks import update_by_query
 from erasure.targets import TargetSet
 
@@ -60,12 +59,12 @@ class SearchStore:
 
     def __init__(
         self,
-        client: OpenSearch,
+        server: SearchServer,
         objects: tuple[InventoryObject, ...],
         *,
         purge_seconds: float = _PURGE_SECONDS,
     ) -> None:
-        self._client = client
+        self._server = server
         self._objects = tuple(item for item in objects if item.waived is None)
         self._purge_seconds = purge_seconds
 
@@ -76,17 +75,8 @@ class SearchStore:
     def health(self) -> Health:
         """Reads `GET /`. Everything below begins with it: what is no search server is never written to."""
         with speaking_of(None):
-            try:
-                about = self._client.info()
-            except exceptions.AuthorizationException:
-                raise _unavailable("the server lets nobody in (403)") from None
-            except exceptions.NotFoundError:
-                raise _unavailable("what answers is not a search server (404)") from None
-        version = about.get("version") if isinstance(about, Mapping) else None
-        if not isinstance(version, Mapping) or "number" not in version or "cluster_name" not in about:
-            raise _unavailable("what answers is not a search server")
-        engine = "OpenSearch" if version.get("distribution") == "opensearch" else "Elasticsearch"
-        return Health(engine=engine, version=str(version["number"]))
+            engine = self._server.about()
+        return Health(engine=engine.name, version=engine.version)
 
     def survey(self) -> Survey:
         """Fields and closed indices; raises StoreRefused where there is no index at all: it is another cluster then."""
@@ -117,7 +107,7 @@ class SearchStore:
     def _require_some_index(self) -> None:
         for item in self._objects:
             with speaking_of(item.name):
-                indices = indices_behind(self._client, item.location)
+                indices = indices_behind(self._server, item.location)
             if indices.open or indices.closed:
                 return
         if self._objects:
@@ -128,8 +118,8 @@ class SearchStore:
     def _unregistered(self, item: InventoryObject) -> Iterator[str]:
         file = _file_of(item)
         with speaking_of(item.name):
-            indices = indices_behind(self._client, item.location)
-            mappings = mappings_of(self._client, indices.open)
+            indices = indices_behind(self._server, item.location)
+            mappings = mappings_of(self._server, indices.open)
         if not mappings and not indices.closed:
             yield f"{STORE}: no index matches {item.location}; correct the pattern of {item.name} in {file}"
         for index in indices.closed:
@@ -144,8 +134,8 @@ class SearchStore:
     def _held(self, item: InventoryObject) -> int:
         with speaking_of(item.name):
             found = sum(
-                int(self._client.count(index=group, params={"terminate_after": COUNTED_AT_MOST})["count"])
-                for group in in_groups(indices_behind(self._client, item.location).open)
+                int(self._server.count(group, {"terminate_after": str(COUNTED_AT_MOST)})["count"])
+                for group in in_groups(indices_behind(self._server, item.location).open)
             )
         return min(found, COUNTED_AT_MOST)
 
@@ -155,36 +145,31 @@ class SearchStore:
             tallies: dict[str, _Tally] = {}
             for group in in_groups(names):
                 # What is not refreshed is invisible to searches, and to updates by query as well.
-                self._client.indices.refresh(index=group)
+                self._server.refresh(group)
                 body = counting_body(item, targets, indices=len(names))
                 tallies |= _read_tallies(self._search(group, body))
         return {name: tallies.get(name, _Tally(total=0)) for name in names}
 
     def _readable(self, item: InventoryObject) -> tuple[str, ...]:
         """The concrete indices of an object; refuses where some could not be masked at all."""
-        indices = indices_behind(self._client, item.location)
+        indices = indices_behind(self._server, item.location)
         if indices.closed:
             raise _refused(item, f"index {indices.closed[0]} is closed", "open it, or delete it")
         if not indices.open:
             raise _refused(item, f"no index matches {item.location}", "correct the pattern in the inventory")
-        for name, mapping in mappings_of(self._client, indices.open).items():
+        for name, mapping in mappings_of(self._server, indices.open).items():
             if not keeps_whole_source(mapping):
                 raise _refused(item, f"index {name} does not keep its whole _source", "reindex it with all")
         return indices.open
 
     def _search(self, group: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         # Not from the request cache: its keys are whole requests, ids and emails included.
-        answer: Mapping[str, Any] = self._client.search(
-            index=group,
-            body=body,
-            params={
-                "request_cache": "false",
-                "allow_partial_search_results": "false",
-                "expand_wildcards": "open,hidden",
-                "request_timeout": _COUNT_TIMEOUT,
-            },
-        )
-        return answer
+        params = {
+            "request_cache": "false",
+            "allow_partial_search_results": "false",
+            "expand_wildcards": "open,hidden",
+        }
+        return self._server.search(group, body, params, seconds=_COUNT_TIMEOUT)
 
     def _mask(self, item: InventoryObject, targets: TargetSet, progress: Progress) -> Count:
         before = left = self._tallies(item, targets)
@@ -227,14 +212,14 @@ class SearchStore:
     ) -> int:
         with speaking_of(item.name):
             # Conflicts with other writers are no error here: the recount finds what they kept from us.
-            return update_by_query(self._client, group, body, object_name=item.name, updated=updated)
+            return update_by_query(self._server, group, body, object_name=item.name, updated=updated)
 
     def _purge(self, item: InventoryObject, targets: TargetSet, progress: Progress) -> Count:
         tallies = {name: tally for name, tally in self._tallies(item, targets).items() if tally.touched}
         documents = sum(tally.touched for tally in tallies.values())
         progress(item.name, 0, documents)
         deadline = time.monotonic() + self._purge_seconds
-        remover = CopiesRemover(self._client, object_name=item.name, deadline=deadline)
+        remover = CopiesRemover(self._server, object_name=item.name, deadline=deadline)
         with speaking_of(item.name):
             remover.rewrite(tuple(tallies))
             remover.drop_tasks()
@@ -286,7 +271,3 @@ def _is_known(path: str, known: set[str]) -> bool:
 
 def _refused(item: InventoryObject, what: str, remedy: str) -> StoreRefused:
     return StoreRefused(store=STORE, object_name=item.name, what=what, remedy=remedy)
-
-
-def _unavailable(what: str) -> StoreUnavailable:
-    return StoreUnavailable(store=STORE, what=what, remedy=CHECK_URL)

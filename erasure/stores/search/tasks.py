@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from opensearchpy import OpenSearch, exceptions
-
 from erasure.errors import Incomplete
+from erasure.stores.search.client import SearchError
 from erasure.stores.search.failures import STORE, refusal
+from erasure.stores.search.server import SearchServer
 
 _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 1.0
+_NOT_FOUND = 404
 _CONFLICT = "version_conflict_engine_exception"
 # Without these paths every answer would repeat the task's description, and with it all ids.
 _OUTCOME = "completed,error.type,error.caused_by.type,response,task.status.updated"
@@ -24,7 +25,7 @@ _CHILDREN = "nodes.*.tasks.*.status.updated"
 
 
 def update_by_query(
-    client: OpenSearch,
+    server: SearchServer,
     indices: str,
     body: Mapping[str, Any],
     *,
@@ -32,10 +33,10 @@ def update_by_query(
     updated: Callable[[int], None],
 ) -> int:
     """Starts the task, tells how many documents it has updated, and judges its end."""
-    started = client.update_by_query(
-        index=indices,
-        body=body,
-        params={
+    started = server.update_by_query(
+        indices,
+        body,
+        {
             "wait_for_completion": "false",
             "conflicts": "abort",
             "slices": "auto",
@@ -44,17 +45,19 @@ def update_by_query(
             "allow_no_indices": "false",
         },
     )
-    return judge(_ended(client, str(started["task"]), object_name, updated), object_name=object_name)
+    return judge(_ended(server, str(started["task"]), object_name, updated), object_name=object_name)
 
 
 def _ended(
-    client: OpenSearch, task: str, object_name: str, updated: Callable[[int], None]
+    server: SearchServer, task: str, object_name: str, updated: Callable[[int], None]
 ) -> Mapping[str, Any]:
     wait = _FIRST_WAIT
     while True:
         try:
-            answer: Mapping[str, Any] = client.tasks.get(task_id=task, params={"filter_path": _OUTCOME})
-        except exceptions.NotFoundError:
+            answer = server.task(task, only=_OUTCOME)
+        except SearchError as error:
+            if error.status != _NOT_FOUND:
+                raise
             raise Incomplete(
                 store=STORE,
                 object_name=object_name,
@@ -63,15 +66,14 @@ def _ended(
             ) from None
         if answer.get("completed"):
             return answer
-        updated(_updated_so_far(client, task, answer))
+        updated(_updated_so_far(server, task, answer))
         time.sleep(wait)
         wait = min(2 * wait, _LONGEST_WAIT)
 
 
-def _updated_so_far(client: OpenSearch, task: str, answer: Mapping[str, Any]) -> int:
+def _updated_so_far(server: SearchServer, task: str, answer: Mapping[str, Any]) -> int:
     # A task cut into slices shows nothing itself; its children do.
-    params = {"parent_task_id": task, "detailed": "true", "filter_path": _CHILDREN}
-    children = client.tasks.list(params=params)
+    children = server.tasks_under(task, only=_CHILDREN)
     slices = [child for node in (children.get("nodes") or {}).values() for child in node["tasks"].values()]
     own = answer.get("task", {}).get("status", {}).get("updated", 0)
     return int(own) + sum(int(child["status"]["updated"]) for child in slices)
