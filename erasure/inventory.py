@@ -7,6 +7,7 @@ indices or keys (they stand in `dbt_project/models/<world>/inventory/`), and I/O
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -67,11 +68,46 @@ class Field:
         return ".".join((self.name, *self.path))
 
 
+# What files with rows of many people are written in -> the suffix that tells it.
+ROW_FORMATS: Mapping[str, tuple[str, ...]] = {
+    "csv": (".csv",),
+    "tsv": (".tsv",),
+    "jsonl": (".jsonl", ".ndjson"),
+    "json": (".json",),
+    "parquet": (".parquet",),
+}
+COMPRESSIONS: Mapping[str, tuple[str, ...]] = {"gzip": (".gz",), "zstd": (".zst",)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """That an object of S3 is a glob of files with rows of many people, and how they are written.
+
+    Format and compression are told by each key's suffixes where they are None (`format_of`); `delimiter` is of csv
+    alone, `encoding` of csv and tsv.
+    """
+
+    format: str | None = None
+    compression: str | None = None
+    delimiter: str = ","
+    encoding: str = "utf-8"
+
+    def format_of(self, key: str) -> tuple[str | None, str | None]:
+        """Format and compression of a key, or of a glob; None where nothing tells the format, or nothing is packed."""
+        name = key.lower()
+        packed = [(kind, end) for kind, ends in COMPRESSIONS.items() for end in ends if name.endswith(end)]
+        for _, end in packed:
+            name = name.removesuffix(end)
+        told = next((kind for kind, ends in ROW_FORMATS.items() if name.endswith(ends)), None)
+        return self.format or told, self.compression or next((kind for kind, _ in packed), None)
+
+
 @dataclass(frozen=True, kw_only=True)
 class InventoryObject:
-    """What a rule applies to within a store: a table, an index pattern, a key pattern.
+    """What a rule applies to within a store: a table, an index pattern, a key pattern, a glob of files.
 
-    `location` is the table's name, the index pattern or the key template; `rule` is `delete` where whole records go.
+    `location` is the table's name, the index pattern, the key template or, where there are `rows`, the glob of the
+    files that hold them; `rule` is `delete` where whole records go.
     `id_form` is of the table of the contributors: what their ids look like, one of `ID_FORMS`.
     """
 
@@ -89,6 +125,7 @@ class InventoryObject:
     index: str | None = None
     members: str | None = None
     ends_access: bool = False
+    rows: Rows | None = None
     waived: str | None = None
 
     @property

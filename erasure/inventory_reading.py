@@ -15,12 +15,12 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from erasure.errors import BadInput
 from erasure.inventory import (
     ALL_STORES,
-    ID_FORMS,
     SQL_STORES,
     Access,
     Field,
     Inventory,
     InventoryObject,
+    Rows,
     Subject,
     Via,
 )
@@ -32,11 +32,15 @@ _OBJECT_KEYS: Mapping[str, frozenset[str]] = {
     "postgres": frozenset({"subject", "primary_key", "access", "id_form", "rule", "waived"}),
     "clickhouse": frozenset({"subject", "primary_key", "rule", "waived"}),
     "elasticsearch": frozenset({"index", "waived"}),
-    "s3": frozenset({"key", "rule"}),
+    "s3": frozenset({"key", "glob", "subject", "rule", "format", "compression", "delimiter", "encoding"}),
     "redis": frozenset({"key", "rule", "subject", "index", "members", "ends_access"}),
 }
-# A table is found by its name, everything else by a pattern.
-_LOCATION_KEYS: Mapping[str, str] = {"elasticsearch": "index", "s3": "key", "redis": "key"}
+# A table is found by its name, everything else by a pattern, given by one of these.
+_LOCATION_KEYS: Mapping[str, tuple[str, ...]] = {
+    "elasticsearch": ("index",),
+    "s3": ("key", "glob"),
+    "redis": ("key",),
+}
 # What pydantic calls an error -> what was expected.
 _EXPECTED: Mapping[str, str] = {
     "missing": "is missing",
@@ -46,7 +50,7 @@ _EXPECTED: Mapping[str, str] = {
     "bool_type": "expected true or false",
     "model_type": "expected keys and values",
     "extra_forbidden": "is not a known key",
-    "literal_error": f"expected one of {', '.join(ID_FORMS)}",
+    "string_pattern_mismatch": 'expected one of "," ";" "|" or "\\t"',
 }
 _Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
@@ -80,6 +84,11 @@ class _Object(_Declared):
     access: _Access | None = None
     id_form: Literal["uuid", "integer", "text"] = "uuid"
     key: _Text | None = None
+    glob: _Text | None = None
+    format: Literal["csv", "tsv", "jsonl", "json", "parquet"] | None = None
+    compression: Literal["gzip", "zstd"] | None = None
+    delimiter: Annotated[str, StringConstraints(pattern=r"\A[,;|\t]\z")] = ","
+    encoding: Literal["utf-8", "latin-1"] = "utf-8"
     index: _Text | None = None
     members: _Text | None = None
     ends_access: bool = False
@@ -181,9 +190,12 @@ class _Reader:
             return None
         if declared.rule is not None:
             self._rule(declared.rule, store, where)
-        needed = _LOCATION_KEYS.get(store)
-        if needed is not None and getattr(declared, needed) is None:
-            self._wrong(where, f"needs {needed}, the pattern by which its records are found")
+        ways = _LOCATION_KEYS.get(store, ())
+        given = [way for way in ways if getattr(declared, way) is not None]
+        if ways and not given:
+            self._wrong(where, f"needs {' or '.join(ways)}, the pattern by which its records are found")
+        if len(given) > 1:
+            self._wrong(where, f"has {' and '.join(given)}; records are found by one of them")
         return declared
 
     def _fields(self, node: Mapping[str, Any], *, store: str, where: str) -> Iterator[Field]:
@@ -263,7 +275,13 @@ def _config_meta(node: Mapping[str, Any]) -> Any:
 def _sentences(error: ValidationError) -> Iterator[str]:
     for item in error.errors(include_input=False):
         key = ".".join(str(part) for part in item["loc"])
-        yield f"{key}: {_EXPECTED.get(item['type'], item['msg'])}"
+        yield f"{key}: {_EXPECTED.get(item['type']) or _one_of(item.get('ctx', {})) or item['msg']}"
+
+
+def _one_of(context: Mapping[str, Any]) -> str | None:
+    # Pydantic's own list of choices is 'a', 'b' or 'c'.
+    choices = str(context.get("expected", "")).replace("'", "").replace(" or ", ", ")
+    return f"expected one of {choices}" if choices else None
 
 
 def _build(
@@ -275,7 +293,8 @@ def _build(
         name=str(node["name"]),
         source=str(node["source_name"]),
         schema=str(node["schema"]),
-        location=(declared.index if store == "elasticsearch" else declared.key) or str(node["identifier"]),
+        location=(declared.index if store == "elasticsearch" else declared.key or declared.glob)
+        or str(node["identifier"]),
         subject=Subject(
             contributor_id=subject.contributor_id,
             email=subject.email,
@@ -289,5 +308,17 @@ def _build(
         index=declared.index if store == "redis" else None,
         members=declared.members,
         ends_access=declared.ends_access,
+        rows=_rows(declared),
         waived=declared.waived or None,
+    )
+
+
+def _rows(declared: _Object) -> Rows | None:
+    if declared.glob is None:
+        return None
+    return Rows(
+        format=declared.format,
+        compression=declared.compression,
+        delimiter=declared.delimiter,
+        encoding=declared.encoding,
     )

@@ -43,7 +43,8 @@ CAPABILITIES: Mapping[str, frozenset[Rule]] = {
     "postgres": _EVERY_RULE,
     "clickhouse": _EVERY_RULE,
     "elasticsearch": frozenset({Rule.CONSTANT, Rule.CLEAR, Rule.KEEP}),
-    "s3": frozenset({Rule.DELETE}),
+    # Of objects as a whole delete alone; of rows within them all.
+    "s3": _EVERY_RULE,
     "redis": frozenset({Rule.DELETE}),
 }
 # What these write depends on whose the record is.

@@ -41,3 +41,33 @@ def kepler_inventory(directory: Path = INVENTORY_DIR) -> Inventory:
     """The kepler world's inventory, read from its five files."""
     documents = [yaml.safe_load(file.read_text()) for file in sorted(directory.glob("*.yml"))]
     return read_inventory(manifest_sources(*documents), world="kepler")
+
+
+def rows_inventory(meta: dict[str, Any], *columns: tuple[str, dict[str, Any]]) -> Inventory:
+    """A world `toy` with one object `thing` of S3, and the table of contributors that every world has."""
+    gate = {
+        "name": "people",
+        "config": {
+            "meta": {
+                "subject": {"contributor_id": "id"},
+                "primary_key": ["id"],
+                "access": {"column": "status", "active": "active", "revoked": "erased"},
+            }
+        },
+        "columns": [
+            {"name": "status", "config": {"meta": {"rule": "keep", "reason": "says who may work"}}},
+            {"name": "name", "config": {"meta": {"rule": "constant"}}},
+        ],
+    }
+    thing = {
+        "name": "thing",
+        "config": {"meta": meta},
+        "columns": [{"name": name, "config": {"meta": found}} for name, found in columns],
+    }
+    document = {
+        "sources": [
+            {"name": "toy_postgres", "config": {"meta": {"store": "postgres"}}, "tables": [gate]},
+            {"name": "toy_s3", "config": {"meta": {"store": "s3"}}, "tables": [thing]},
+        ]
+    }
+    return read_inventory(manifest_sources(document), world="toy")

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from erasure.inventory import InventoryObject
-from erasure.rules import CAPABILITIES
+from erasure.rules import Rule
 
 PLACEHOLDER = "{contributor_id}"
 
@@ -19,7 +19,7 @@ def problems_of_whole_records(item: InventoryObject) -> Iterator[str]:
     for field in item.fields:
         yield f".{field.name}: {item.store} has no columns; the rule is for whole records and stands in meta"
     if item.rule is None:
-        yield f": needs rule; {item.store} can do {', '.join(sorted(CAPABILITIES[item.store]))}"
+        yield f": needs rule; {item.store} can do {Rule.DELETE} with whole records"
 
 
 def problems_of_templates(item: InventoryObject) -> Iterator[str]:

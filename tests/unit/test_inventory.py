@@ -289,7 +289,7 @@ def test_every_wrong_line_is_named_with_its_file_and_what_was_expected(
         (with_object("s3", {"key": "a/{contributor_id}/*", "rule": "delete"}), "key has a *, which S3 takes"),
         (
             with_object("s3", {"key": "a/{contributor_id}/", "rule": "constant"}),
-            "s3 cannot do the rule constant; it can do delete",
+            "thing: rule constant is for columns of rows; an object as a whole knows delete",
         ),
         (
             with_object("s3", {"key": "a/{contributor_id}/", "rule": "delte"}),
