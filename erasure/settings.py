@@ -4,31 +4,33 @@ Add here: a key of a section, with its type and default, and the environment var
 Keep out: reading the file itself (`ini.py`), connecting to anything, and defaults that only a sandbox needs.
 """
 
-import ipaddress
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, model_validator
 from pydantic import Field as Setting
 from pydantic_core import PydanticCustomError
 
 from erasure.errors import BadInput, nearest
 from erasure.ini import read_ini
+from erasure.setting_types import ApiKey, AwsRegion, ExpandedPath, Host, Port, Url, UrlWithCredentials, User
 
 CONFIG_VARIABLE = "CONTRIBUTOR_DELETION_CONFIG"
 VAR_VARIABLE = "CONTRIBUTOR_DELETION_VAR"
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_WORLD = "kepler"
-_IPV6 = 6
-# Environment variable -> (section, key). The first seven are those that users of the older scripts know.
+# Environment variable -> (section, key). Those of the older scripts are among them.
 ENVIRONMENT: Mapping[str, tuple[str, str]] = {
     "CLICKHOUSE_USERNAME": ("clickhouse", "username"),
     "CLICKHOUSE_PASSWORD": ("clickhouse", "password"),
     "ELASTICSEARCH_URL": ("elasticsearch", "url"),
+    "ELASTICSEARCH_USERNAME": ("elasticsearch", "username"),
+    "ELASTICSEARCH_PASSWORD": ("elasticsearch", "password"),
+    "ELASTICSEARCH_API_KEY": ("elasticsearch", "api_key"),
+    "ELASTICSEARCH_CA_CERTS": ("elasticsearch", "ca_certs"),
     "AWS_ACCESS_KEY_ID": ("s3", "aws_access_key_id"),
     "AWS_SECRET_ACCESS_KEY": ("s3", "aws_secret_access_key"),
     "AWS_SESSION_TOKEN": ("s3", "aws_session_token"),
@@ -36,47 +38,6 @@ ENVIRONMENT: Mapping[str, tuple[str, str]] = {
     "CONTRIBUTOR_DELETION_JOB_URL": ("api", "job_url"),
     "CONTRIBUTOR_DELETION_HASH_KEY": ("erasure", "hash_key"),
 }
-
-
-def _host(text: str) -> str:
-    # libpq takes the folder of a socket for a host.
-    if text.startswith("/") and not re.search(r"\s", text):
-        return text
-    if re.search(r"[\s/@?#;\\]", text) or (":" in text and not _is_ipv6(text)):
-        raise PydanticCustomError("host", "expected a host name alone, without scheme, port or credentials")
-    return text
-
-
-def _is_ipv6(text: str) -> bool:
-    try:
-        return ipaddress.ip_address(text).version == _IPV6
-    except ValueError:
-        return False
-
-
-def _url(text: str) -> str:
-    expected = PydanticCustomError("url", "expected http://HOST:PORT or https://HOST:PORT")
-    try:
-        parts = urlsplit(text)
-        whole = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        raise expected from None
-    if not whole or re.search(r"\s", text) or parts.query or parts.fragment:
-        raise expected
-    return text
-
-
-def _url_without_credentials(text: str) -> str:
-    if "@" in urlsplit(_url(text)).netloc:
-        raise PydanticCustomError("url", "expected a URL without credentials")
-    return text
-
-
-Host = Annotated[str, AfterValidator(_host)]
-Port = Annotated[int, Setting(ge=1, le=65_535)]
-Url = Annotated[str, AfterValidator(_url_without_credentials)]
-# Credentials for a search engine stand in its URL, so no representation may show it.
-UrlWithCredentials = Annotated[str, AfterValidator(_url), Setting(repr=False)]
 
 
 class _Section(BaseModel):
@@ -116,9 +77,41 @@ class ClickHouseSettings(_StoreSection):
 
 
 class ElasticsearchSettings(_StoreSection):
-    """Elasticsearch or OpenSearch."""
+    """Elasticsearch or OpenSearch. Who asks is said in one way: in the URL, by user and password, by an API key, or by
+    a signature of AWS, whose keys are found as boto3 finds them."""
 
     url: UrlWithCredentials
+    username: User | None = None
+    password: SecretStr | None = None
+    api_key: ApiKey | None = None
+    aws_region: AwsRegion | None = None
+    # OpenSearch Serverless (`aoss`) has no updates by query.
+    aws_service: Literal["es"] = "es"
+    # A file in PEM of the authorities that may sign the server's certificate, instead of the usual ones.
+    ca_certs: ExpandedPath | None = None
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        url = urlsplit(self.url)
+        ways = {
+            "url": "@" in url.netloc,
+            "username": self.username is not None,
+            "api_key": self.api_key is not None,
+            "aws_region": self.aws_region is not None,
+        }
+        first, *more = [key for key, given in ways.items() if given] or ["url"]
+        if more:
+            raise _keys((first, more[0]), "both say who asks; leave one out")
+        if (self.username is None) != (self.password is None):
+            raise _keys(("username", "password"), "are wanted together or not at all")
+        if self.ca_certs is not None and url.scheme != "https":
+            raise _keys(("ca_certs", "url"), "do not fit: a certificate is for https")
+        return self
+
+
+def _keys(keys: tuple[str, str], what: str) -> PydanticCustomError:
+    """The error of two keys of a section that are right each for itself."""
+    return PydanticCustomError("keys", "{what}", {"keys": list(keys), "what": what})
 
 
 class S3Settings(_StoreSection):
@@ -267,7 +260,13 @@ _EXPECTED = {
 def _sentence(path: Path, variables: Mapping[tuple[str, str], str], error: Any) -> str:
     section, *rest = [str(part) for part in error["loc"]]
     key = " ".join(rest)
-    where = variables.get((section, key)) or f"{path}: [{section}] {key}".rstrip()
+
+    def place(key: str) -> str:
+        return variables.get((section, key)) or f"{path}: [{section}] {key}".rstrip()
+
+    where = place(key)
+    if error["type"] == "keys":
+        where = " and ".join(place(key) for key in error["ctx"]["keys"])
     if error["type"] == "missing":
         return f"{where}: is missing or empty" if key else f"{where}: is missing"
     if error["type"] == "extra_forbidden":

@@ -239,6 +239,56 @@ def test_credentials_may_stand_in_the_url_of_a_search_engine_and_are_never_shown
     assert "hunter2" not in f"{found!r}{found}"
 
 
+def test_a_search_engine_is_entered_in_one_of_several_ways(ini: Path) -> None:
+    secret = "zq7/w0rd+=="
+    for keys in (
+        f"username = u\npassword = {secret}",
+        f"api_key = {secret}",
+        "aws_region = eu-central-1",
+        "aws_region = us-gov-west-1\naws_service = es",
+    ):
+        ini.write_text(GOOD.replace("http://search:9200", f"http://search:9200\n{keys}"))
+        assert secret not in repr(load(ini))
+    ini.write_text(GOOD)
+    found = load(ini, ELASTICSEARCH_API_KEY=secret).elasticsearch
+    assert found.api_key is not None and found.api_key.get_secret_value() == secret
+
+
+@pytest.mark.parametrize(
+    ("url", "keys", "says"),
+    [
+        ("http://u:zq7@search", "username = u\npassword = zq7", "[elasticsearch] url and {} username: both"),
+        ("http://u:zq7@search", "api_key = zq7", "[elasticsearch] url and {} api_key: both say who asks"),
+        ("http://u:zq7@search", "aws_region = eu-west-1", "[elasticsearch] url and {} aws_region: both"),
+        ("http://s", "username = u\npassword = zq7\napi_key = zq7", "username and {} api_key: both"),
+        ("http://s", "api_key = zq7\naws_region = eu-west-1", "api_key and {} aws_region: both"),
+        ("http://s", "username = u", "username and {} password: are wanted together or not at all"),
+        ("http://s", "password = zq7", "username and {} password: are wanted together or not at all"),
+        ("http://s", "username = u:zq7\npassword = zq7", "username: expected a user name without a colon"),
+        ("http://s", "api_key = zq7 zq7", "api_key: expected an API key as it was given out, or ID:KEY"),
+        ("http://s", "aws_region = zq7", "aws_region: expected a region such as eu-central-1"),
+        ("http://s", "aws_region = eu-west-1\naws_service = aoss", "aws_service: Input should be 'es'"),
+        ("http://s", "ca_certs = ca.pem", "ca_certs and {} url: do not fit: a certificate is for https"),
+        ("https://s", "ca_certs = ~nobody-zq/ca.pem", "ca_certs: begins with a home that does not exist"),
+    ],
+)
+def test_ways_into_a_search_engine_that_contradict_each_other_are_refused_by_both_keys(
+    ini: Path, url: str, keys: str, says: str
+) -> None:
+    ini.write_text(GOOD.replace("http://search:9200", f"{url}\n{keys}"))
+    with pytest.raises(BadInput) as refused:
+        load(ini)
+    assert says.format(f"{ini}: [elasticsearch]") in str(refused.value)
+    assert "zq7" not in str(refused.value)
+
+
+def test_a_variable_that_contradicts_the_file_is_named_beside_its_key(ini: Path) -> None:
+    ini.write_text(GOOD.replace("http://search", "http://u:zq7@search"))
+    with pytest.raises(BadInput) as refused:
+        load(ini, ELASTICSEARCH_API_KEY="zq7")
+    assert f"{ini}: [elasticsearch] url and ELASTICSEARCH_API_KEY: both say who asks" in str(refused.value)
+
+
 @pytest.mark.parametrize("variable", ["ELASTICSEARCH_URL", "CLICKHOUSE_USERNAME"])
 def test_a_wrong_variable_of_the_environment_is_named_itself(
     ini: Path, tmp_path: Path, variable: str
