@@ -37,6 +37,17 @@ class Subject:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Whose:
+    """What says whose a field of a document is: the path of an id, and that of the email where there is no id.
+
+    Where both are None nobody is declared; where `email` alone is None the ruled values beside the field decide.
+    """
+
+    owner: str | None = None
+    email: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Access:
     """The column that says whether a contributor may work: its value while one may, and once access is revoked."""
 
@@ -49,7 +60,8 @@ class Access:
 class Field:
     """A column, or a path in a document such as `judgments[].workerEmail`, and its rule.
 
-    `owner` is the path of the contributor id that the field belongs to (documents only). Of a column, `path` leads to
+    `owner` is the path of the contributor id that the field belongs to, `email` that of the email which decides where
+    there is no id; it may be the field's own (documents only: see `InventoryObject.whose`). Of a column, `path` leads to
     a value within its JSON, and `elements` says that the rule is for each element of its array. `volatile` is a column
     that the database itself changes with each update, by a trigger, and that masking may therefore touch.
     """
@@ -58,6 +70,7 @@ class Field:
     rule: Rule
     reason: str | None = None
     owner: str | None = None
+    email: str | None = None
     path: tuple[str, ...] = ()
     elements: bool = False
     volatile: bool = False
@@ -128,6 +141,12 @@ class InventoryObject:
     rows: Rows | None = None
     waived: str | None = None
 
+    def whose(self, field: Field) -> Whose:
+        """What says whose a field of a document is: its own words, or else the subject of the whole document."""
+        if field.owner or field.email:
+            return Whose(owner=field.owner, email=field.email)
+        return Whose(owner=self.subject.contributor_id, email=self.subject.email)
+
     @property
     def ruled_fields(self) -> tuple[Field, ...]:
         """The fields that masking may change."""
@@ -144,8 +163,8 @@ class InventoryObject:
         subject = self.subject
         parent = subject.via.column if subject.via else None
         named = [subject.contributor_id, subject.email, parent, *self.primary_key]
-        owners = [field.owner for field in self.fields]
-        return frozenset(name for name in [*named, *owners] if name) | {field.name for field in self.fields}
+        said = [path for field in self.fields for path in (field.name, field.owner, field.email)]
+        return frozenset(name for name in [*named, *said] if name)
 
     @property
     def is_per_person(self) -> bool:

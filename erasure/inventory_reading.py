@@ -31,7 +31,7 @@ _SLUG = re.compile(r"[A-Za-z0-9_]+")
 _OBJECT_KEYS: Mapping[str, frozenset[str]] = {
     "postgres": frozenset({"subject", "primary_key", "access", "id_form", "rule", "waived"}),
     "clickhouse": frozenset({"subject", "primary_key", "rule", "waived"}),
-    "elasticsearch": frozenset({"index", "waived"}),
+    "elasticsearch": frozenset({"index", "subject", "rule", "waived"}),
     "s3": frozenset({"key", "glob", "subject", "rule", "format", "compression", "delimiter", "encoding"}),
     "redis": frozenset({"key", "rule", "subject", "index", "members", "ends_access"}),
 }
@@ -107,6 +107,7 @@ class _Column(_Declared):
     rule: _Text = ""
     reason: _Text | None = None
     owner: _Text | None = None
+    email: _Text | None = None
     elements: bool = False
     volatile: bool = False
     # Path within the column's JSON, with dots, and what applies to the value there.
@@ -236,6 +237,7 @@ class _Reader:
                     rule=rule,
                     reason=part.reason,
                     owner=declared.owner,
+                    email=declared.email,
                     path=tuple(key.split(".")) if key else (),
                     elements=declared.elements,
                     volatile=declared.volatile,
@@ -263,7 +265,7 @@ class _Reader:
 # What a column of a table knows, and what a field of a document does.
 _COLUMN_KEYS = {
     True: frozenset(_Column.model_fields),
-    False: frozenset({"rule", "reason", "owner"}),
+    False: frozenset({"rule", "reason", "owner", "email"}),
 }
 _ONE_OF_RULES = f"; expected one of {', '.join(Rule)}"
 

@@ -42,7 +42,7 @@ _EVERY_RULE = frozenset(Rule)
 CAPABILITIES: Mapping[str, frozenset[Rule]] = {
     "postgres": _EVERY_RULE,
     "clickhouse": _EVERY_RULE,
-    "elasticsearch": frozenset({Rule.CONSTANT, Rule.CLEAR, Rule.KEEP}),
+    "elasticsearch": _EVERY_RULE,
     # Of objects as a whole delete alone; of rows within them all.
     "s3": _EVERY_RULE,
     "redis": frozenset({Rule.DELETE}),

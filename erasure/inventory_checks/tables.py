@@ -48,8 +48,8 @@ def _of_whole_records(item: InventoryObject) -> Iterator[str]:
 
 def _of_column(item: InventoryObject, field: Field) -> Iterator[str]:
     subject = item.subject
-    if field.owner is not None:
-        yield "owner is for documents; whose a row is says its subject"
+    if field.owner is not None or field.email is not None:
+        yield "owner and email are for documents; whose a row is says its subject"
     if field.path and (item.store != "postgres" or field.elements):
         yield "keys are for jsonb columns of postgres, and an array within is seen by itself"
     if field.volatile and field.rule is not Rule.KEEP:

@@ -179,7 +179,7 @@ PEOPLE, NOTES = "toy.yml: toy_postgres.people", "toy.yml: toy_postgres.notes"
         (lambda d: meta(d).update(id_form="number"), "id_form: expected one of uuid, integer, text"),
         (lambda d: column(d, 1).pop("reason"), f"{PEOPLE}.status: keep needs a reason"),
         (lambda d: column(d, 1).update(reason=" "), f"{PEOPLE}.status: reason: expected a text that is not"),
-        (lambda d: column(d).update(owner="id"), f"{PEOPLE}.email: owner is for documents"),
+        (lambda d: column(d).update(owner="id"), f"{PEOPLE}.email: owner and email are for documents"),
         (lambda d: meta(d).pop("subject"), f"{PEOPLE}: needs a subject"),
         (lambda d: meta(d).update(subject="id"), f"{PEOPLE}: subject: "),
         (lambda d: meta(d)["subject"].update(emial="email"), f"{PEOPLE}: subject.emial: is not a known key"),
@@ -258,8 +258,8 @@ def test_every_wrong_line_is_named_with_its_file_and_what_was_expected(
             "thing.a.email: needs owner, the path of the contributor id",
         ),
         (
-            with_object("elasticsearch", {"index": "d-*"}, ruled("b[].email", owner="a.id")),
-            "thing.b[].email: its owner must stand in the same object or element",
+            with_object("elasticsearch", {"index": "d-*"}, ruled("b[].email", owner="a[].id")),
+            "thing.b[].email: its owner must stand in the same object or element, or in one around it",
         ),
         (
             with_object("elasticsearch", {"index": "d-*"}, ruled("a..email", owner="a..id")),
@@ -276,8 +276,43 @@ def test_every_wrong_line_is_named_with_its_file_and_what_was_expected(
             "thing.b[].x: is the same field as b.x",
         ),
         (
-            with_object("elasticsearch", {"index": "d-*"}, ruled("ip", rule="truncate_ip", owner="id")),
-            "elasticsearch cannot do the rule truncate_ip; it can do clear, constant, keep",
+            with_object("elasticsearch", {"index": "d-*"}, ruled("b[].email", owner="b.id")),
+            "thing.b[].email: its owner b.id marks other arrays with [] than the field itself",
+        ),
+        (
+            with_object("elasticsearch", {"index": "d-*"}, ruled("b[].name", email="c[].email")),
+            "thing.b[].name: its email must stand in the same object or element",
+        ),
+        (
+            with_object("elasticsearch", {"index": "d-*"}, ruled("ip", rule="delete", owner="id")),
+            "thing.ip: delete is for whole documents",
+        ),
+        (
+            with_object("elasticsearch", {"index": "d-*", "rule": "delete"}),
+            "thing: has the rule delete, and so needs a subject",
+        ),
+        (
+            with_object("elasticsearch", {"index": "d-*", "rule": "clear", "subject": {"email": "email"}}),
+            "thing: rule clear is for fields; documents as a whole know delete",
+        ),
+        (
+            with_object(
+                "elasticsearch",
+                {"index": "d-*", "rule": "delete", "subject": {"contributor_id": "id"}},
+                ruled("email"),
+            ),
+            "thing: has the rule delete, so that no field of it needs a rule",
+        ),
+        (
+            with_object("elasticsearch", {"index": "d-*", "subject": {"email": "users[].email"}}),
+            "thing: subject: users[].email leads into an array",
+        ),
+        (
+            with_object(
+                "elasticsearch",
+                {"index": "d-*", "subject": {"via": {"table": "a", "column": "b", "parent_column": "c"}}},
+            ),
+            "thing: via is for tables",
         ),
         (with_object("s3", {"rule": "delete"}), "toy_s3.thing: needs key"),
         (with_object("s3", {"key": "a/{contributor_id}/"}), "toy_s3.thing: needs rule; s3 can do delete"),
