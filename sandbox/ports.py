@@ -39,6 +39,14 @@ def is_free(port: int) -> bool:
     return True
 
 
+def free_ports(number: int) -> tuple[int, ...]:
+    """So many different ones, for an engine that needs more than the one it is known by."""
+    ports: set[int] = set()
+    while len(ports) < number:
+        ports.add(_free_port(taken=ports))
+    return tuple(sorted(ports))
+
+
 def _free_port(*, taken: set[int]) -> int:
     # Bound to port 0 the system hands out a free one; again if an engine of ours, not yet listening, has it.
     while True:

