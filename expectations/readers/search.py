@@ -118,5 +118,5 @@ def _errors(item: InventoryObject) -> Iterator[None]:
             store=item.store,
             object_name=item.name,
             what=f"could not be read ({error})",
-            remedy="check [elasticsearch] url in the configuration, and the cluster's health",
+            remedy=error.remedy or "check [elasticsearch] url in the configuration, and the cluster's health",
         ) from None

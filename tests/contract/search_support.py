@@ -12,6 +12,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -31,6 +32,7 @@ from erasure.targets import Needle, TargetSet
 from sandbox.config import SandboxConfig
 from sandbox.supervisor import Sandbox
 from tests.inventory_fixtures import kepler_inventory
+from tests.search_proxies import ElasticFace
 
 PEOPLE = 40
 DOCUMENTS = 400
@@ -105,11 +107,11 @@ def expected_after(document: dict[str, Any], *targets: Worker) -> dict[str, Any]
 class Ground:
     """Indices of one test, and what stands in them."""
 
-    # `client` is the test's own, `server` what the store is given.
-    def __init__(self, client: OpenSearch, config: SandboxConfig) -> None:
+    # `client` is the test's own; `server` is what the store is given, at `url` where that is not the engine's own.
+    def __init__(self, client: OpenSearch, config: SandboxConfig, url: str | None = None) -> None:
         self.client = client
         self.config = config
-        self.server = search_server(ElasticsearchSettings(url=config.search_url))
+        self.server = search_server(ElasticsearchSettings(url=url or config.search_url))
         self.prefix = f"contract-{uuid.uuid4().hex[:12]}"
 
     @property
@@ -160,14 +162,27 @@ class Ground:
         self.client.indices.delete(index=f"{self.prefix}-*", params={"expand_wildcards": "all"}, ignore=[404])
 
 
-@pytest.fixture
-def ground(sandbox: Sandbox) -> Iterator[Ground]:
+@pytest.fixture(params=["opensearch-py", pytest.param("elasticsearch", marks=pytest.mark.full)])
+def ground(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[Ground]:
+    """The store speaks to the engine by one library and then, in the full run, by the other."""
+    with ExitStack() as stack:
+        behind = request.param == "elasticsearch"
+        face = stack.enter_context(ElasticFace(sandbox.config.search_url)) if behind else None
+        yield stack.enter_context(grounded(sandbox, face.url if face else None))
+        assert face is None or not face.seen or face.spoken_by_elastics_client
+
+
+@contextmanager
+def grounded(sandbox: Sandbox, url: str | None = None) -> Iterator[Ground]:
+    """A ground that is removed afterwards."""
     client = OpenSearch(sandbox.config.search_url, timeout=60)
-    ground = Ground(client, sandbox.config)
-    yield ground
-    ground.remove()
-    ground.server.close()
-    client.close()
+    ground = Ground(client, sandbox.config, url)
+    try:
+        yield ground
+    finally:
+        ground.remove()
+        ground.server.close()
+        client.close()
 
 
 @pytest.fixture

@@ -1,95 +1,137 @@
-"""A doorman in front of a search server: it asks for a user and a password, as a cluster with security does.
+"""A doorman in front of a search server: it asks who is there, as a cluster with security does.
 
 The sandbox' engines let everybody in, with any password.
-Holds: `Doorman`, an HTTP proxy that checks basic authentication and passes on what it lets in.
-Add here: another right that a user can lack.
+Holds: `Doorman`, a proxy that passes on what its guard lets in, and the guards: `basic`, `api_key` and `aws`.
+Add here: another way of proving who asks, with what a real cluster answers to a wrong proof; a right that a user lacks.
 Keep out: answers of its own to what it lets in; that is the engine's part.
 """
 
 from __future__ import annotations
 
 import base64
-import threading
+import hashlib
+import hmac
+import re
+import ssl
+from collections.abc import Callable
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 
-import httpx
+from tests.search_proxies import Proxy, Reply, Request
 
 USER, PASSWORD = "kepler", "the-doormans-w0rd"
-# Headers of one connection, not of what is passed on.
-_OF_A_CONNECTION = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "host"})
+# What a guard says to a request that it does not let in.
+Guard = Callable[[Request], Reply | None]
 
 
-class Doorman:
-    """Passes on to `target` (a URL) what comes with the right user and password. 401 without them.
+def basic(user: str = USER, password: str = PASSWORD) -> Guard:
+    """OpenSearch's security plugin."""
+    right = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+    def guard(request: Request) -> Reply | None:
+        if request.headers.get("authorization") == right:
+            return None
+        return Reply.of(
+            HTTPStatus.UNAUTHORIZED,
+            "Unauthorized",
+            **{"www-authenticate": 'Basic realm="OpenSearch Security"'},
+        )
+
+    return guard
+
+
+def api_key(encoded: str) -> Guard:
+    """Elasticsearch."""
+
+    def guard(request: Request) -> Reply | None:
+        if request.headers.get("authorization") == f"ApiKey {encoded}":
+            return None
+        reason = f"unable to authenticate with provided credentials: {request.headers.get('authorization')}"
+        error = {"type": "security_exception", "reason": reason}
+        return Reply.of(HTTPStatus.UNAUTHORIZED, {"error": error | {"root_cause": [error]}, "status": 401})
+
+    return guard
+
+
+def aws(access_key: str, secret: str, *, region: str, service: str = "es") -> Guard:
+    """A managed domain of AWS: the signature is computed again from what came over the wire."""
+    form = re.compile(
+        r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request, "
+        r"SignedHeaders=([a-z0-9;-]+), Signature=([0-9a-f]{64})"
+    )
+
+    def guard(request: Request) -> Reply | None:
+        found = form.fullmatch(request.headers.get("authorization", ""))
+        if found is None:
+            return Reply.of(
+                HTTPStatus.FORBIDDEN,
+                {"Message": "User: anonymous is not authorized to perform: es:ESHttpGet"},
+            )
+        key, _, its_region, its_service, signed, signature = found.groups()
+        if (key, its_region, its_service) != (access_key, region, service):
+            return Reply.of(
+                HTTPStatus.FORBIDDEN, {"message": "The security token included in the request is invalid."}
+            )
+        body = hashlib.sha256(request.body).hexdigest()
+        right = _signature(request, signed.split(";"), access_key, secret, region, service)
+        if request.headers.get("x-amz-content-sha256") != body or not hmac.compare_digest(right, signature):
+            said = "The request signature we calculated does not match the signature you provided."
+            return Reply.of(HTTPStatus.FORBIDDEN, {"message": said})
+        return None
+
+    return guard
+
+
+def _signature(
+    request: Request, signed: list[str], access_key: str, secret: str, region: str, service: str
+) -> str:
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    auth = SigV4Auth(Credentials(access_key, secret), service, region)
+    wire = AWSRequest(
+        method=request.method,
+        url=f"http://{request.headers['host']}{request.path}",
+        data=request.body,
+        headers={name: request.headers[name] for name in signed},
+    )
+    wire.context["timestamp"] = request.headers["x-amz-date"]
+    # Of the library only the arithmetic: what is signed is taken from the wire alone.
+    text = auth.string_to_sign(wire, auth.canonical_request(wire))
+    return str(auth.signature(text, wire))
+
+
+class Doorman(Proxy):
+    """Passes on to `target` (a URL) what its guard lets in.
 
     `forbidden`: paths that begin so are 403 for everybody.
     """
 
-    def __init__(self, target: str, *, forbidden: str | None = None) -> None:
-        engine = httpx.Client(base_url=target, timeout=60, trust_env=False)
-        right = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-
-        class Door(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def _any(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                if self.headers.get("Authorization") != right:
-                    self._answer(HTTPStatus.UNAUTHORIZED, b"Unauthorized", {"WWW-Authenticate": "Basic"})
-                    return
-                if forbidden is not None and self.path.startswith(forbidden):
-                    refused = b'{"error": {"type": "security_exception", "reason": "no permissions"}, "status": 403}'
-                    self._answer(HTTPStatus.FORBIDDEN, refused, {"Content-Type": "application/json"})
-                    return
-                kept = {name: value for name, value in self.headers.items() if _is_passed_on(name)}
-                with engine.stream(self.command, self.path, content=body, headers=kept) as answer:
-                    raw = b"".join(answer.iter_raw())
-                self._answer(
-                    answer.status_code,
-                    raw,
-                    {name: value for name, value in answer.headers.items() if _is_passed_on(name)},
-                )
-
-            def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(body)
-
-            do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _any
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Says nothing."""
-
-        self._engine = engine
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
-        self._serving = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-
-    def __enter__(self) -> Doorman:
-        self._serving.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    def __init__(
+        self,
+        target: str,
+        *,
+        guard: Guard | None = None,
+        forbidden: str | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._serving.join(timeout=10)
-        self._engine.close()
+        super().__init__(target, tls=tls)
+        self._guard = guard or basic()
+        self._forbidden = forbidden
 
-    def url(self, user: str = USER, password: str = PASSWORD) -> str:
+    def turned_away(self, request: Request) -> Reply | None:
+        if (refusal := self._guard(request)) is not None:
+            return refusal
+        if self._forbidden is not None and request.path.startswith(self._forbidden):
+            error = {"type": "security_exception", "reason": "no permissions"}
+            return Reply.of(HTTPStatus.FORBIDDEN, {"error": error, "status": 403})
+        return None
+
+    def asked(self, request: Request) -> Request:
+        # The engine would say of a proof that it knows none.
+        kept = {name: value for name, value in request.headers.items() if name != "authorization"}
+        return Request(method=request.method, path=request.path, headers=kept, body=request.body)
+
+    def url_for(self, user: str = USER, password: str = PASSWORD) -> str:
         """Where a client finds it, with what it is to say at the door."""
-        return f"http://{user}:{password}@127.0.0.1:{self._server.server_port}"
-
-    @property
-    def url_without_user(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-
-def _is_passed_on(header: str) -> bool:
-    return header.lower() not in _OF_A_CONNECTION | {"authorization"}
+        return self.url.replace("//", f"//{user}:{password}@")

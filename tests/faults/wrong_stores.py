@@ -196,7 +196,7 @@ ROWS: tuple[Row, ...] = (
     _row(
         "wrong credentials",
         "elasticsearch",
-        lambda ground: {("elasticsearch", "url"): ground.doorman().url(password=WRONG)},
+        lambda ground: {("elasticsearch", "url"): ground.doorman().url_for(password=WRONG)},
         r"elasticsearch: the server does not accept the credentials \(401\); check \[elasticsearch\] url, its user",
     ),
     _row(
@@ -226,7 +226,7 @@ ROWS: tuple[Row, ...] = (
     _row(
         "wrong user",
         "elasticsearch",
-        lambda ground: {("elasticsearch", "url"): ground.doorman(forbidden="/_resolve").url()},
+        lambda ground: {("elasticsearch", "url"): ground.doorman(forbidden="/_resolve").url_for()},
         r"elasticsearch/units: the configured user may not do this to an index; let the user of \[elasticsearch\] url",
     ),
     _row(

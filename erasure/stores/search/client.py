@@ -17,6 +17,8 @@ class Trouble(Enum):
     UNREACHABLE = "unreachable"
     LATE = "late"
     UNTRUSTED = "untrusted"
+    NO_TLS = "no TLS"
+    UNUSABLE = "unusable"
     SHUT = "shut"
     NO_SEARCH_SERVER = "no search server"
     ANSWERED = "answered"
@@ -26,7 +28,8 @@ class SearchError(Exception):
     """A request that did not succeed: no text of a library or a server, both repeat requests and values.
 
     `status` is that of HTTP. `kind` is the server's own word for the error and `index` the one that it names, where it
-    answered with them; `reason` is a word of ours or the name of a library's exception.
+    answered with them; `reason` is in words of ours or the name of a library's exception, and
+    `remedy` is what helps where only whoever raises it knows.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class SearchError(Exception):
         trouble: Trouble,
         *,
         reason: str = "",
+        remedy: str = "",
         status: int | None = None,
         kind: str = "",
         index: str | None = None,
@@ -41,6 +45,7 @@ class SearchError(Exception):
         super().__init__(f"{trouble.value} {status or ''} {reason}".strip())
         self.trouble = trouble
         self.reason = reason
+        self.remedy = remedy
         self.status = status
         self.kind = kind
         self.index = index

@@ -15,6 +15,7 @@ from erasure.errors import safe_reason
 from erasure.patience import SEARCH_SECONDS
 from erasure.stores.search.access import Access
 from erasure.stores.search.client import SearchError, Trouble, answered
+from erasure.stores.search.reasons import broken
 
 _JSON = "application/json"
 
@@ -74,16 +75,13 @@ def _errors() -> Iterator[None]:
 
 
 def _translated(error: Exception) -> SearchError:
-    from elastic_transport import TlsError
     from elasticsearch import exceptions
 
     reason = safe_reason(error)
     if isinstance(error, exceptions.ConnectionTimeout):
         return SearchError(Trouble.LATE, reason=reason)
-    if isinstance(error, TlsError):
-        return SearchError(Trouble.UNTRUSTED, reason=reason)
     if isinstance(error, exceptions.ConnectionError):
-        return SearchError(Trouble.UNREACHABLE, reason=reason)
+        return broken(error)
     if isinstance(error, exceptions.ApiError) and not isinstance(error, exceptions.UnsupportedProductError):
         return answered(error.meta.status, error.body)
     return SearchError(Trouble.NO_SEARCH_SERVER, reason=reason)

@@ -13,7 +13,7 @@ from erasure.errors import StoreError, StoreRefused, StoreUnavailable
 from erasure.stores.search.client import SearchError, Trouble
 
 STORE = "elasticsearch"
-CHECK_URL = "check [elasticsearch] url, its user and password, and that the server runs"
+CHECK_URL = "check [elasticsearch] url, its user and password or other keys, and that the server runs"
 _KIND = re.compile(r"^[a-z_]+$")
 _UNAUTHORIZED = 401
 _TOO_LARGE = 413
@@ -80,16 +80,18 @@ def refusal(kind: str, *, index: str | None, object_name: str | None, status: ob
 
 def translated(error: SearchError, object_name: str | None) -> StoreError:
     """An error of a client in a sentence."""
+    remedy = CHECK_URL
     match error.trouble:
         case Trouble.LATE:
             what = "the server did not answer in time"
         case Trouble.UNTRUSTED:
-            return StoreUnavailable(
-                store=STORE,
-                object_name=object_name,
-                what=f"the server's certificate is not trusted, or it does not speak TLS ({error.reason})",
-                remedy="check https in [elasticsearch] url, or name the file of its authority by SSL_CERT_FILE",
-            )
+            what = f"the server's certificate is not trusted: {error.reason}"
+            remedy = "check https in [elasticsearch] url and its host, or name the authority's PEM file in ca_certs"
+        case Trouble.NO_TLS:
+            what = f"the server does not speak TLS ({error.reason})"
+            remedy = "check https in [elasticsearch] url and its port"
+        case Trouble.UNUSABLE:
+            return StoreRefused(store=STORE, object_name=object_name, what=error.reason, remedy=error.remedy)
         case Trouble.UNREACHABLE:
             what = f"the server cannot be reached ({error.reason})"
         case Trouble.SHUT:
@@ -98,7 +100,7 @@ def translated(error: SearchError, object_name: str | None) -> StoreError:
             what = "what answers is not a search server" + (f" ({error.reason})" if error.reason else "")
         case Trouble.ANSWERED:
             return _answered(error, object_name)
-    return StoreUnavailable(store=STORE, object_name=object_name, what=what, remedy=CHECK_URL)
+    return StoreUnavailable(store=STORE, object_name=object_name, what=what, remedy=remedy)
 
 
 def _answered(error: SearchError, object_name: str | None) -> StoreError:

@@ -15,6 +15,7 @@ from erasure.errors import safe_reason
 from erasure.patience import SEARCH_SECONDS
 from erasure.stores.search.access import Access
 from erasure.stores.search.client import SearchError, Trouble, answered
+from erasure.stores.search.reasons import broken
 
 
 class OpenSearchClient:
@@ -31,6 +32,7 @@ class OpenSearchClient:
         self._client = OpenSearch(
             hosts=[host],
             headers=dict(access.headers),
+            http_auth=access.sign,
             ssl_context=access.tls,
             timeout=SEARCH_SECONDS,
             max_retries=0,
@@ -84,10 +86,8 @@ def _translated(error: Exception) -> SearchError:
     reason = safe_reason(error)
     if isinstance(error, exceptions.ConnectionTimeout):
         return SearchError(Trouble.LATE, reason=reason)
-    if isinstance(error, exceptions.SSLError):
-        return SearchError(Trouble.UNTRUSTED, reason=reason)
     if isinstance(error, exceptions.ConnectionError):
-        return SearchError(Trouble.UNREACHABLE, reason=reason)
+        return broken(error)
     if isinstance(error, exceptions.TransportError) and isinstance(error.status_code, int):
         return answered(error.status_code, error.info)
     return SearchError(Trouble.NO_SEARCH_SERVER, reason=reason)

@@ -7,20 +7,27 @@ Add here: another engine, or another version that needs another library.
 Keep out: requests beside that one.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from erasure.settings import ElasticsearchSettings
-from erasure.stores.search.access import access_of
+from erasure.stores.search.access import Access, access_of
 from erasure.stores.search.client import SearchClient, SearchError, Trouble
 from erasure.stores.search.elastic_client import ElasticClient
 from erasure.stores.search.opensearch_client import OpenSearchClient
 
 OPENSEARCH, ELASTICSEARCH = "OpenSearch", "Elasticsearch"
-_FORBIDDEN, _NOT_FOUND = 403, 404
+_FORBIDDEN = 403
+# Nothing at this path, or somewhere else.
+_OTHER_PLACES = (301, 302, 303, 307, 308, 404, 405)
+# The first Elasticsearch that resolves names of indices, aliases and data streams in one request.
+_OLDEST = (7, 9)
 # Elastic's client of major version 8 speaks with servers of these.
 _ELASTIC_CLIENT = (8, 9)
+# Nothing longer: it is repeated to people, and may come from anybody.
+_VERSION = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4}){1,2}(-[A-Za-z0-9.-]{1,20})?")
 _PRODUCT_HEADER, _PRODUCT = "x-elastic-product", "Elasticsearch"
 
 
@@ -32,15 +39,17 @@ class Engine:
     version: str
 
     @property
-    def major(self) -> int:
-        return int(self.version.partition(".")[0])
+    def numbers(self) -> tuple[int, ...]:
+        return tuple(int(number) for number in self.version.partition("-")[0].split("."))
 
 
 def identify(about: Any) -> Engine:
     """The engine behind the answer to `GET /`; raises SearchError where it is none."""
     version = about.get("version") if isinstance(about, Mapping) else None
-    number = str(version.get("number")) if isinstance(version, Mapping) else ""
-    if not isinstance(version, Mapping) or not number[:1].isdigit() or "cluster_name" not in about:
+    if not isinstance(version, Mapping) or "cluster_name" not in about:
+        raise SearchError(Trouble.NO_SEARCH_SERVER)
+    number = str(version.get("number"))
+    if not _VERSION.fullmatch(number):
         raise SearchError(Trouble.NO_SEARCH_SERVER)
     # With compatibility.override_main_response_version OpenSearch gives itself out as 7.10.2.
     tagline = str(about.get("tagline"))
@@ -53,6 +62,7 @@ class ProbedClient:
 
     def __init__(self, settings: ElasticsearchSettings) -> None:
         self._settings = settings
+        self._access: Access | None = None
         self._first: OpenSearchClient | None = None
         self._elastic: ElasticClient | None = None
         self._chosen: SearchClient | None = None
@@ -77,22 +87,47 @@ class ProbedClient:
                 client.close()
 
     def _probe(self) -> tuple[SearchClient, Any]:
+        # Whoever fails the probe is not asked anything else.
         self._chosen = None
-        access = access_of(self._settings)
-        self._first = self._first or OpenSearchClient(access)
+        self._access = access = self._access or access_of(self._settings)
+        self._first = first = self._first or OpenSearchClient(access)
         try:
-            headers, about = self._first.introduce()
+            headers, about = first.introduce()
         except SearchError as error:
             if error.status == _FORBIDDEN:
                 raise SearchError(Trouble.SHUT, status=error.status) from None
-            if error.status == _NOT_FOUND:
-                raise SearchError(Trouble.NO_SEARCH_SERVER, status=error.status, reason="404") from None
-            raise
-        engine = identify(about)
-        if engine.name == OPENSEARCH or engine.major < min(_ELASTIC_CLIENT):
-            self._chosen = self._first
-        elif headers.get(_PRODUCT_HEADER) == _PRODUCT:
+            raise (_no_search_server(error, access) if error.status in _OTHER_PLACES else error) from None
+        if _is_for_elastic(identify(about), headers, access):
             self._chosen = self._elastic = self._elastic or ElasticClient(access)
         else:
-            raise SearchError(Trouble.NO_SEARCH_SERVER, reason="no X-Elastic-Product")
+            self._chosen = first
         return self._chosen, about
+
+
+def _is_for_elastic(engine: Engine, headers: Mapping[str, str], access: Access) -> bool:
+    """Whether Elastic's client is wanted; raises SearchError where neither will do."""
+    if engine.name == OPENSEARCH:
+        return False
+    if engine.numbers < _OLDEST or engine.numbers[0] > max(_ELASTIC_CLIENT):
+        raise SearchError(
+            Trouble.UNUSABLE,
+            reason=f"{engine.name} {engine.version} is not served",
+            remedy="lead [elasticsearch] url to OpenSearch, or to Elasticsearch from 7.9 to 9",
+        )
+    if engine.numbers[0] < min(_ELASTIC_CLIENT):
+        return False
+    if headers.get(_PRODUCT_HEADER) != _PRODUCT:
+        missing = f"it says {engine.name} {engine.version} and lacks the header X-Elastic-Product"
+        raise SearchError(Trouble.NO_SEARCH_SERVER, reason=missing)
+    if access.sign is not None:
+        raise SearchError(
+            Trouble.UNUSABLE,
+            reason=f"{engine.name} {engine.version} takes no signatures of AWS",
+            remedy="put api_key in the place of [elasticsearch] aws_region",
+        )
+    return True
+
+
+def _no_search_server(error: SearchError, access: Access) -> SearchError:
+    place = f" at the path /{access.prefix}" if access.prefix else ""
+    return SearchError(Trouble.NO_SEARCH_SERVER, status=error.status, reason=f"{error.status}{place}")
