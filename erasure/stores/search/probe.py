@@ -20,8 +20,8 @@ from erasure.stores.search.opensearch_client import OpenSearchClient
 
 OPENSEARCH, ELASTICSEARCH = "OpenSearch", "Elasticsearch"
 _FORBIDDEN = 403
-# Nothing at this path, or somewhere else.
-_OTHER_PLACES = (301, 302, 303, 307, 308, 404, 405)
+# Nothing at this path, or somewhere else, or another protocol.
+_OTHER_PLACES = (301, 302, 303, 307, 308, 400, 404, 405)
 # The first Elasticsearch that resolves names of indices, aliases and data streams in one request.
 _OLDEST = (7, 9)
 # Elastic's client of major version 8 speaks with servers of these.
