@@ -25,7 +25,8 @@ class OpenSearchClient:
         from opensearchpy import OpenSearch
 
         # At DEBUG the library logs bodies of requests: ids, and emails where a record has no id.
-        logging.getLogger("opensearch").setLevel(logging.CRITICAL)
+        for logger in ("opensearch", "opensearchpy"):
+            logging.getLogger(logger).setLevel(logging.CRITICAL)
         host = {"host": access.host, "port": access.port, "use_ssl": access.tls is not None}
         if access.prefix:
             host["url_prefix"] = access.prefix
