@@ -119,7 +119,7 @@ class ArrowRows:
                 at = np.flatnonzero(np.isin(rows, list(persons)))
                 old = values.take(pa.array(at))
                 new = _masked_values(old, cell, [persons[int(rows[each])] for each in at])
-                differs = np.array([not a.equals(b) for a, b in zip(old, new, strict=True)], dtype=bool)
+                differs = _differences(old, new, cell.rule)
                 if not differs.any():
                     return values
                 self._tally.cells += int(differs.sum())
@@ -342,3 +342,12 @@ def _masked_values(old: Any, cell: RuledCell, persons: list[Person]) -> Any:
     ]
     made = pa.array(new, pa.string()).cast(_values_of(old.type))
     return made.dictionary_encode().cast(old.type) if pa.types.is_dictionary(old.type) else made
+
+
+def _differences(old: Any, new: Any, rule: Rule) -> Any:
+    """Which values their rule changes; what is NULL stays so."""
+    if rule is Rule.CLEAR:
+        return old.is_valid().to_numpy(zero_copy_only=False)
+    if _is_text(old.type):
+        old, new = _as_texts(old), _as_texts(new)
+    return pc.fill_null(pc.not_equal(old, new), False).to_numpy(zero_copy_only=False)

@@ -134,7 +134,15 @@ def _writer(sink: Guarded, file: pq.ParquetFile, ruled: frozenset[str]) -> pq.Pa
     import pyarrow.parquet as pq
 
     properties = _properties(file, ruled)
-    return pq.ParquetWriter(pa.PythonFile(sink, mode="w"), _written_schema(file), **properties)
+    writer = pq.ParquetWriter(pa.PythonFile(sink, mode="w"), _written_schema(file), **properties)
+    _add_metadata(writer, file)
+    return writer
+
+
+def _add_metadata(writer: pq.ParquetWriter, file: pq.ParquetFile) -> None:
+    # Arrow's own entry among them, which the writer takes from nowhere else.
+    if file.metadata.metadata:
+        writer.add_key_value_metadata(file.metadata.metadata)
 
 
 def _written_schema(file: pq.ParquetFile) -> pa.Schema:
@@ -145,7 +153,7 @@ def _written_schema(file: pq.ParquetFile) -> pa.Schema:
 
     schema = file.schema_arrow
     fields = [field.with_type(_decoded(field.type)) for field in schema]
-    return pa.schema(fields, metadata=file.metadata.metadata)
+    return pa.schema(fields)
 
 
 def _decoded(kind: pa.DataType) -> pa.DataType:
@@ -181,7 +189,8 @@ def _properties(file: pq.ParquetFile, ruled: frozenset[str]) -> dict[str, Any]:
         for compliant in (True, False):
             properties = kept | {"version": version, "use_compliant_nested_type": compliant}
             tried = io.BytesIO()
-            pq.ParquetWriter(tried, schema, **properties).close()
+            with pq.ParquetWriter(tried, schema, **properties) as writer:
+                _add_metadata(writer, file)
             made = pq.ParquetFile(tried)
             if made.schema.equals(file.schema) and made.schema_arrow.equals(
                 file.schema_arrow, check_metadata=True
