@@ -14,7 +14,7 @@ import dagster as dg
 from dagster_defs.dbt_runner import DbtProject, inventory_of
 from dagster_defs.wiring import dbt_of, store_of
 from erasure.inventory import Inventory
-from erasure.job_api import JobApi
+from erasure.job_api.client import JobApi
 from erasure.patience import TRIES
 from erasure.settings import S3Settings, Settings, config_path, load_settings, var_dir
 from erasure.stores.base import Store
@@ -43,8 +43,8 @@ class Platform(dg.ConfigurableResource[Any]):
 
     def job_api(self) -> JobApi | None:
         """The platform's job API; None where no job URL is configured."""
-        job_url = self.settings().api.job_url
-        return JobApi(job_url, timeout_seconds=self.settings().api.timeout_seconds) if job_url else None
+        api = self.settings().api
+        return JobApi(api.job_url, settings=api) if api.job_url else None
 
     def reports_dir(self) -> Path:
         """Where Data Docs and the index of all batches go."""

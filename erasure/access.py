@@ -1,8 +1,11 @@
 """Revoking access: the status in PostgreSQL, with eligibility evaluated again in the same transaction.
 
 Add here: what ends or restores a contributor's access in the source of truth.
-Keep out: sessions (the Redis store) and the proof (`job_api`).
+Keep out: sessions (the Redis store) and the proof (`job_api/`).
 """
+
+from collections.abc import Collection
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -73,25 +76,61 @@ def revoke_status(
         raise refused(error) from None
 
 
-def control_of(settings: Settings, *, batch_id: str, contributors: InventoryObject) -> str:
-    """Somebody who may work and stays: the control of the proof, the same one each time a batch is resumed.
-
-    Raises Inconclusive where there is nobody, since a denial proves nothing then.
-    """
+def not_revoked(settings: Settings, *, batch_id: str, contributors: InventoryObject) -> int:
+    """How many of the targets have another status than revoked, as anybody else sees it who reads now."""
     access = contributors.access
     if access is None:
         raise ValueError("the table of the contributors declares access")
     query = sql.SQL(
-        "select {id}::text as contributor_id from {table} where {status} = %(active)s and {id}::text not in"
-        " (select contributor_id from erasure.targets where batch_id = %(batch)s)"
-        " order by md5({id}::text || %(batch)s) limit 1"
+        "select count(*) as number from {table} where {id}::text in (select contributor_id from erasure.targets"
+        " where batch_id = %(batch)s and kind = 'contributor') and {status} is distinct from %(revoked)s"
     ).format(
         table=sql.Identifier(contributors.schema, contributors.location),
         id=sql.Identifier(contributors.subject.contributor_id or ""),
         status=sql.Identifier(access.column),
     )
     with connect(settings.database) as connection:
-        row = connection.execute(query, {"active": access.active, "batch": batch_id}).fetchone()
+        row = connection.execute(query, {"batch": batch_id, "revoked": access.revoked}).fetchone()
+    return int(row["number"]) if row else 0
+
+
+def control_of(settings: Settings, *, batch_id: str, contributors: InventoryObject) -> str:
+    """Somebody who may work and stays: the control of the proof, the same one each time a batch is resumed.
+
+    Raises Inconclusive where there is nobody, since a denial proves nothing then.
+    """
+    among = "{id}::text not in (select contributor_id from erasure.targets where batch_id = %(seed)s)"
+    return _control(settings, contributors, among, {"seed": batch_id})
+
+
+def control_beside(
+    settings: Settings, *, contributor_ids: Collection[str], seed: str, contributors: InventoryObject
+) -> str:
+    """Somebody who may work and is none of these, the same one for the same seed. Raises Inconclusive."""
+    values = {"seed": seed, "ids": list(contributor_ids)}
+    return _control(settings, contributors, "not {id}::text = any(%(ids)s)", values)
+
+
+def _control(
+    settings: Settings, contributors: InventoryObject, among: LiteralString, values: dict[str, Any]
+) -> str:
+    access = contributors.access
+    if access is None:
+        raise ValueError("the table of the contributors declares access")
+    query = sql.SQL(
+        "select {id}::text as contributor_id from {table} where {status} = %(active)s and "
+        + among
+        + " order by md5({id}::text || %(seed)s) limit 1"
+    ).format(
+        table=sql.Identifier(contributors.schema, contributors.location),
+        id=sql.Identifier(contributors.subject.contributor_id or ""),
+        status=sql.Identifier(access.column),
+    )
+    try:
+        with connect(settings.database) as connection:
+            row = connection.execute(query, {"active": access.active, **values}).fetchone()
+    except psycopg.Error as error:
+        raise refused(error) from None
     if row is None:
         raise Inconclusive("There is no active contributor outside the target set to serve as a control.")
     return str(row["contributor_id"])

@@ -2,7 +2,7 @@
 
 Holds: `capture`, called before revoking, and `prove_lockout`, called after it.
 Add here: another thing that somebody without access must not be able to do.
-Keep out: HTTP (`job_api.py`), and how access is revoked.
+Keep out: HTTP (`job_api/`), and how access is revoked.
 """
 
 from collections import Counter
@@ -10,20 +10,30 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from erasure.job_api import Answer, JobApi, Outcome
+from erasure.job_api.answers import Answer, Outcome
+from erasure.job_api.client import JobApi
 
 
 @dataclass(frozen=True, kw_only=True)
 class CapturedAccess:
     """Sessions opened before revoking, in memory only.
 
+    tokens: of those who could work. others: of sessions in which nobody could.
     without_access: how many of the sample could not work even then, and so prove nothing by being denied.
+    unanswered: how many of the sample the platform neither let in nor denied, so that it is not known.
     """
 
     contributor_ids: tuple[str, ...] = field(repr=False)
     control_id: str = field(repr=False)
     tokens: tuple[str, ...] = field(default=(), repr=False)
+    others: tuple[str, ...] = field(default=(), repr=False)
     without_access: int = 0
+    unanswered: int = 0
+
+    @property
+    def opened(self) -> tuple[str, ...]:
+        """All sessions that are ours and no one's work."""
+        return (*self.tokens, *self.others)
 
 
 class ProofState(StrEnum):
@@ -55,15 +65,21 @@ NOT_CONFIGURED = LockoutProof(
 
 def capture(api: JobApi, contributor_ids: Sequence[str], control_id: str) -> CapturedAccess:
     """Opens sessions of a sample before revoking, which ends them; each is seen to work first."""
-    tokens = []
+    tokens: list[str] = []
+    others: list[str] = []
+    unanswered = 0
     for contributor_id in contributor_ids:
         login = api.login(contributor_id)
-        if login.ok and api.fetch(login.token).ok:
-            tokens.append(login.token)
+        last = api.fetch(login.token) if login.ok else login
+        if login.ok:
+            (tokens if last.ok else others).append(login.token)
+        unanswered += not (last.ok or last.denied)
     return CapturedAccess(
         contributor_ids=tuple(contributor_ids),
         control_id=control_id,
         tokens=tuple(tokens),
+        others=tuple(others),
+        unanswered=unanswered,
         without_access=len(contributor_ids) - len(tokens),
     )
 
@@ -80,8 +96,16 @@ def prove_lockout(api: JobApi, captured: CapturedAccess) -> LockoutProof:
     doubts = [*_doubts("captured tokens", tokens), *_doubts("logins", logins)]
     if not logins:
         doubts.append("there was nobody to try")
+    if captured.unanswered:
+        # Denials alone would do after a crash; here the platform was asked, and no answer is no denial.
+        doubts.append(
+            f"{captured.unanswered} of the sample were neither let in nor denied before access was revoked"
+        )
     if not control.answer.ok:
-        doubts.append(f"the control contributor came to {control.answer.title}, so denials say nothing")
+        doubts.append(
+            f"the control contributor came to {control.answer.title}, so denials say nothing "
+            f"({control.answer.sentence})"
+        )
     seen = doubts or [_what_was_seen(captured)]
     if control.left_behind:
         seen.append("the control's session could not be ended and expires by itself")

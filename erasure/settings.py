@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, model_va
 from pydantic import Field as Setting
 from pydantic_core import PydanticCustomError
 
+from erasure.api_settings import ApiSettings
 from erasure.errors import BadInput, nearest
 from erasure.ini import read_ini
 from erasure.setting_types import ApiKey, AwsRegion, ExpandedPath, Host, Port, Url, UrlWithCredentials, User
@@ -36,6 +37,7 @@ ENVIRONMENT: Mapping[str, tuple[str, str]] = {
     "AWS_SESSION_TOKEN": ("s3", "aws_session_token"),
     "S3_BUCKET_NAME": ("s3", "bucket_name"),
     "CONTRIBUTOR_DELETION_JOB_URL": ("api", "job_url"),
+    "CONTRIBUTOR_DELETION_JOB_SECRET": ("api", "job_secret"),
     "CONTRIBUTOR_DELETION_HASH_KEY": ("erasure", "hash_key"),
 }
 
@@ -132,15 +134,6 @@ class RedisSettings(_StoreSection):
     port: Port = 6379
     db: int = Setting(default=0, ge=0)
     password: SecretStr | None = None
-
-
-class ApiSettings(_Section):
-    """The platform's job API; without a job URL the proof of lockout is `not_configured`."""
-
-    url: Url | None = None
-    job_url: SecretStr | None = None
-    timeout_seconds: float = Setting(default=10.0, gt=0, le=3_600)
-    sample_size: int = Setting(default=3, ge=1, le=100)
 
 
 class ErasureSettings(_Section):

@@ -16,10 +16,10 @@ from dagster_defs.assets.plan import CONFIRMED
 from dagster_defs.partitions import batches
 from dagster_defs.resources import Platform
 from dagster_defs.wiring import redis_store
-from erasure.access import control_of, revoke_status
+from erasure.access import control_of, not_revoked, revoke_status
 from erasure.counts import Count
 from erasure.errors import ErasureError, Inconclusive
-from erasure.job_api import JobApi
+from erasure.job_api.client import JobApi
 from erasure.ledger import batches as ledger
 from erasure.ledger import steps
 from erasure.lockout import (
@@ -49,6 +49,16 @@ def access(context: dg.AssetExecutionContext, platform: Platform) -> dg.Material
     with working(context, platform) as work:
         changed, ended, proof = _revoke(context, platform, work)
         ledger.keep_access_proof(platform.settings(), batch_id=work.targets.batch_id, proof=asdict(proof))
+        left = not_revoked(
+            platform.settings(),
+            batch_id=work.targets.batch_id,
+            contributors=platform.inventory().contributors,
+        )
+        if left:
+            raise Inconclusive(
+                f"{left} of the targets have another status than revoked again: something gives access back. "
+                "Nothing was masked. See who writes the status, then resume."
+            )
         if proof.state is ProofState.INCONCLUSIVE:
             raise Inconclusive(
                 f"It could not be proven that access has ended: {proof.reason}. Nothing was masked. "
@@ -81,7 +91,7 @@ def _revoke(
         changed = _end_status(platform, work)
         work.check()
         done = store.end_sessions(targets, log_progress(context, "redis"))
-        ended = max(done.records - len(captured.tokens), 0)
+        ended = max(done.records - len(captured.opened), 0)
         _finish(settings, targets.batch_id, "redis", SESSIONS, Count(records=ended))
         proof = prove_lockout(api, captured) if api else NOT_CONFIGURED
     return changed, ended, proof
@@ -106,7 +116,7 @@ def _captured_access(platform: Platform, work: Work) -> Iterator[tuple[JobApi | 
         try:
             yield api, captured
         except ErasureError:
-            for token in captured.tokens:
+            for token in captured.opened:
                 api.logout(token)
             raise
 

@@ -12,7 +12,7 @@ from dagster_defs.dbt_runner import inventory_with_models
 from dagster_defs.partitions import batches
 from dagster_defs.resources import Platform
 from erasure.errors import BadInput
-from erasure.job_api import parse_job_url
+from erasure.job_api.shape import parse_job_url
 from erasure.ledger import batches as ledger
 from erasure.ledger.database import migrate
 from erasure.ledger.freezing import freeze
@@ -60,7 +60,7 @@ def deletion_targets(
         inventory = inventory_with_models(settings.erasure.world)
         request = read_request(expanded(config.csv), id_form=inventory.contributors.id_form)
         if settings.api.job_url is not None:
-            parse_job_url(settings.api.job_url)
+            parse_job_url(settings.api.job_url, settings.api)
         migrate(settings.database, beside=inventory.registered("postgres"))
         ledger.lapse_old_plans(settings)
         for batch_id in ledger.unfinished(settings):

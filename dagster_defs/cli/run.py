@@ -65,9 +65,9 @@ class Run:
 def require_job_url(settings: Settings) -> None:
     """Raises BadInput for a job URL that is none, which would else be found when a batch executes."""
     if settings.api.job_url is not None:
-        from erasure.job_api import parse_job_url
+        from erasure.job_api.shape import parse_job_url
 
-        parse_job_url(settings.api.job_url)
+        parse_job_url(settings.api.job_url, settings.api)
 
 
 def _origin(line: str, file: Path | None) -> str:

@@ -19,7 +19,8 @@ import redis
 from psycopg import sql
 
 from erasure.counts import Count
-from erasure.job_api import JobApi, Outcome
+from erasure.job_api.answers import Outcome
+from erasure.job_api.client import JobApi
 from erasure.lockout import CapturedAccess, ProofState, capture, prove_lockout
 from erasure.stores.base import no_progress
 from erasure.stores.redis.store import RedisStore

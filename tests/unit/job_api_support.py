@@ -17,7 +17,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from erasure.job_api import JobApi
+from erasure.job_api.client import JobApi
 
 SECRET = "s3cret-of-the-job"
 JOB_PATH = "/quality/jobs/7d1e"

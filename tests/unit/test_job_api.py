@@ -11,8 +11,10 @@ import threading
 import httpx
 import pytest
 
+from erasure.api_settings import ApiSettings
 from erasure.errors import BadInput
-from erasure.job_api import Answer, JobApi, Outcome
+from erasure.job_api.answers import Answer, Outcome
+from erasure.job_api.client import JobApi
 from erasure.lockout import capture, prove_lockout
 from tests.unit.job_api_support import JOB_PATH, SECRET, UNITS, Platform, Reply, Workers
 
@@ -120,7 +122,9 @@ def test_a_platform_that_does_not_answer_in_time_is_unreachable(
 ) -> None:
     released = threading.Event()
     platform.script = lambda call: Reply() if released.wait(10) else Reply(status=500)
-    api = JobApi(platform.job_url, client, timeout_seconds=0.1, pause=lambda seconds: None)
+    api = JobApi(
+        platform.job_url, client, settings=ApiSettings(timeout_seconds=0.1), pause=lambda seconds: None
+    )
 
     try:
         assert api.fetch("t1").outcome is Outcome.UNREACHABLE

@@ -7,7 +7,7 @@ Keep out: single calls (`test_job_api.py`), the platform itself (`tests/contract
 
 import pytest
 
-from erasure.job_api import JobApi
+from erasure.job_api.client import JobApi
 from erasure.lockout import NOT_CONFIGURED, CapturedAccess, ProofState, capture, prove_lockout
 from tests.unit.job_api_support import Call, Platform, Reply, Workers
 
