@@ -61,9 +61,9 @@ class Field:
     """A column, or a path in a document such as `judgments[].workerEmail`, and its rule.
 
     `owner` is the path of the contributor id that the field belongs to, `email` that of the email which decides where
-    there is no id; it may be the field's own (documents only: see `InventoryObject.whose`). Of a column, `path` leads to
-    a value within its JSON, and `elements` says that the rule is for each element of its array. `volatile` is a column
-    that the database itself changes with each update, by a trigger, and that masking may therefore touch.
+    there is no id; it may be the field's own (documents only: see `InventoryObject.whose`). Of a column, `path` leads
+    to a value within its JSON, and `elements` says that the rule is for each element of its array. `volatile` is a
+    column that the database itself changes with each update, by a trigger, and that masking may therefore touch.
     """
 
     name: str

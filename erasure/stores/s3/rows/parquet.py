@@ -231,7 +231,7 @@ def _kept_properties(file: pq.ParquetFile, ruled: frozenset[str]) -> dict[str, A
         kept["column_encoding"] = {path: found[0] for path, found in chosen.items() if found}
     if bloomed:
         most = max(group.num_rows for group in groups)
-        kept["bloom_filter_options"] = dict.fromkeys(bloomed, {"ndv": max(most, 1)})
+        kept["bloom_filter_options"] = {name: {"ndv": max(most, 1)} for name in bloomed}
     return kept
 
 
