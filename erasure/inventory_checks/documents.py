@@ -74,4 +74,7 @@ def _of_whose(name: str, path: str, what: str) -> Iterator[str]:
     if path.split(".")[:shared] != name.split(".")[:shared]:
         yield f"its {what} {path} marks other arrays with [] than the field itself"
     elif any(step.endswith("[]") for step in path.split(".")[shared:]):
-        yield f"its {what} must stand in the same object or element, or around it; {path} leads into another array"
+        yield (
+            f"its {what} must stand in the same object or element, or in one around it; "
+            f"{path} leads into another array"
+        )

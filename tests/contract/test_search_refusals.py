@@ -60,18 +60,23 @@ def test_a_pattern_without_an_index_is_refused_as_another_cluster(ground: Ground
     assert "dbt_project/models/kepler/inventory/elasticsearch.yml" in str(refused.value)
 
 
-def test_a_closed_index_is_refused_until_it_is_open(ground: Ground) -> None:
+def test_a_closed_index_is_named_and_counted_as_what_nobody_can_erase_until_it_is_open(
+    ground: Ground,
+) -> None:
     open_index, closed = ground.index("a"), ground.index("b")
     ground.fill(open_index, [unit(judgment(TARGETS[0]))])
     ground.fill(closed, [unit(judgment(TARGETS[0]))])
     ground.client.indices.close(index=closed)
+    targets = target_set(TARGETS[0])
 
-    with pytest.raises(StoreRefused, match=f"index {closed} is closed"):
-        ground.store().count(target_set(TARGETS[0]))
-    assert any(f"index {closed} is closed" in sentence for sentence in ground.store().survey().problems)
+    assert any(f"index {closed} is closed" in sentence for sentence in ground.store().survey().notices)
+    assert only(ground.store().count(targets)).not_erasable == {"a closed index": 1}
+    done = only(ground.store().mask(targets, no_progress))
+    assert (done.records, done.not_erasable) == (1, {"a closed index": 1})
 
     ground.client.indices.open(index=closed)
-    assert only(ground.store().mask(target_set(TARGETS[0]), no_progress)).records == 2
+    assert only(ground.store().count(targets)).not_erasable == {}
+    assert only(ground.store().mask(targets, no_progress)).records == 1
 
 
 def test_an_index_that_does_not_keep_its_source_is_refused(ground: Ground) -> None:

@@ -23,11 +23,11 @@ from hypothesis import strategies as st
 from erasure.errors import BadInput, StoreRefused
 from erasure.inventory import Field, InventoryObject, Subject
 from erasure.job_api.client import JobApi
-from erasure.rules import ASCII_BLANKS, Rule, normalise_email
+from erasure.rules import ASCII_BLANKS, MASK, Rule, normalise_email
 from erasure.stores.redis.places import place_of
 from erasure.stores.s3.store import _KeyTemplate
+from erasure.stores.search.elements import Judge
 from erasure.stores.search.layout import in_groups, leaf_fields
-from erasure.stores.search.script import places
 from erasure.targets import Needle, TargetSet, mint_batch_id, require_batch_id
 from expectations.readers.documents import pairs
 from expectations.readers.keys import KeyPattern
@@ -290,18 +290,6 @@ def spelled(steps: list[str], joined: list[bool], leaf: Mapping[str, Any]) -> di
     return document
 
 
-def gathered(document: Any, keys: list[str]) -> Iterator[dict[str, Any]]:
-    """What the script of the search store does to find the elements of a place."""
-    if isinstance(document, list):
-        for each in document:
-            yield from gathered(each, keys)
-    elif isinstance(document, dict):
-        if not keys:
-            yield document
-        elif keys[0] in document:
-            yield from gathered(document[keys[0]], keys[1:])
-
-
 @given(
     steps=st.lists(st.sampled_from(["a", "b", "c"]), max_size=3, unique=True),
     joined=st.lists(st.booleans(), min_size=3, max_size=3),
@@ -315,14 +303,9 @@ def test_a_value_and_its_owner_are_found_by_store_and_judge_however_they_are_wri
         UNITS,
         fields=(Field(name=f"{parent}mail", rule=Rule.CONSTANT, owner=f"{parent}who"),),
     )
-    found = [
-        (element[name], element[place["owner"]])
-        for place in places(item)
-        for element in gathered(document, place["keys"])
-        for name in place["fields"]
-        if name in element
-    ]
-    assert found == [("m", "w")]
+    targets = TargetSet(batch_id="b-test", contributor_ids=frozenset({"w"}))
+    assert [change.value for change in Judge(item, targets).examine(document).changes] == [MASK]
+    assert Judge(item, replace(targets, contributor_ids=frozenset({"v"}))).examine(document).changes == []
     judged = set(pairs(document, f"{parent}mail", f"{parent}who"))
     assert {pair for pair in judged if pair[0] is not None} == {("m", "w")}
 

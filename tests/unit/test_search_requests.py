@@ -7,14 +7,28 @@ Keep out: what an engine makes of it (`tests/contract/test_search_store.py`).
 import json
 from dataclasses import replace
 
-from erasure.inventory import Field, InventoryObject
+from hypothesis import given
+from hypothesis import strategies as st
+
+from erasure.inventory import Field, InventoryObject, Subject
 from erasure.rules import MASK, Rule
 from erasure.stores.search.layout import in_groups, keeps_whole_source, leaf_fields
-from erasure.stores.search.script import COUNTING, MASKING, counting_body, masking_body, places
+from erasure.stores.search.requests import (
+    Candidates,
+    counting_body,
+    everybody,
+    masking_body,
+    parts_of,
+    query_of,
+    trail_name,
+)
+from erasure.stores.search.script import COUNTING, MASKING
+from erasure.stores.search.shapes import places_of
 from erasure.targets import Needle, TargetSet
 from tests.inventory_fixtures import kepler_inventory
 
 UNITS = kepler_inventory().of("elasticsearch")[0]
+OWNERS = (Candidates(field="latest.workerId"), Candidates(field="judgments.workerId"))
 
 
 def item_with(*fields: tuple[str, Rule, str]) -> InventoryObject:
@@ -29,19 +43,17 @@ def targets_of(size: int) -> TargetSet:
     return TargetSet(batch_id="b-test", contributor_ids=frozenset(ids), needles=needles)
 
 
-def test_each_element_is_looked_for_in_every_way_to_write_its_path() -> None:
-    table = places(item_with(("a[].b.email", Rule.CONSTANT, "a[].b.id")))
+def test_a_field_is_looked_for_in_every_way_to_write_its_path() -> None:
+    (place,) = places_of(item_with(("a[].b.email", Rule.CONSTANT, "a[].b.id")))
 
-    assert [(place["keys"], place["owner"], place["fields"]) for place in table] == [
-        ([], "a.b.id", {"a.b.email": "constant"}),
-        (["a"], "b.id", {"b.email": "constant"}),
-        (["a", "b"], "id", {"email": "constant"}),
-        (["a.b"], "id", {"email": "constant"}),
-    ]
+    assert place.ways == ((("a", 1), ("a.b", 2)), (("b", 2),), ())
+    assert [list(names) for names in place.fields] == [["a.b.email"], ["b.email"], ["email"]]
+    assert place.owner is not None
+    assert (place.owner.depth, place.owner.ways[2]) == (2, (("id", 3),))
 
 
-def test_fields_of_one_owner_are_one_element_and_fields_of_two_owners_are_two() -> None:
-    table = places(
+def test_fields_of_one_owner_are_one_place_and_fields_of_two_owners_are_two() -> None:
+    places = places_of(
         item_with(
             ("email", Rule.CONSTANT, "id"),
             ("name", Rule.CLEAR, "id"),
@@ -49,14 +61,27 @@ def test_fields_of_one_owner_are_one_element_and_fields_of_two_owners_are_two() 
         )
     )
 
-    assert [(place["owner"], place["fields"]) for place in table] == [
-        ("id", {"email": "constant", "name": "clear"}),
-        ("reviewer_id", {"reviewer": "constant"}),
+    assert [place.fields for place in places] == [
+        ({"email": "constant", "name": "clear"},),
+        ({"reviewer": "constant"},),
     ]
 
 
-def test_fields_that_are_kept_are_not_in_the_table() -> None:
-    assert "label" not in json.dumps(places(UNITS))
+def test_fields_without_words_of_their_own_belong_to_the_documents_subject() -> None:
+    subject = Subject(contributor_id="who.id", email="contact.email")
+    fields = (Field(name="contact.email", rule=Rule.CONSTANT), Field(name="name", rule=Rule.CLEAR))
+
+    own, other = places_of(replace(UNITS, subject=subject, fields=fields))
+
+    assert own.owner is not None
+    assert own.owner.depth == 0
+    assert own.email is None
+    assert other.email is not None
+    assert trail_name(other.email) == "contact.email"
+
+
+def test_fields_that_are_kept_are_in_no_place() -> None:
+    assert not any("label" in name for place in places_of(UNITS) for name in place.fields[0])
 
 
 def test_the_sources_of_the_scripts_are_the_same_for_every_batch() -> None:
@@ -65,25 +90,31 @@ def test_the_sources_of_the_scripts_are_the_same_for_every_batch() -> None:
         counting = counting_body(UNITS, targets, indices=1)["aggs"]["indices"]["aggs"]["figures"][
             "scripted_metric"
         ]
-        masking = masking_body(UNITS, targets, everything=False, by_email=False)["script"]
+        masking = masking_body(UNITS, everybody(targets), candidates=None)["script"]
         assert (counting["map_script"], masking["source"]) == (COUNTING, MASKING)
         assert "id-0" in counting["params"]["ids"]
         assert "id-0" in masking["params"]["ids"]
 
 
-def test_emails_go_into_a_tasks_parameters_only_on_demand() -> None:
-    targets = targets_of(2)
+@given(size=st.integers(0, 40), at_once=st.integers(1, 50), by_email=st.booleans())
+def test_every_target_is_in_one_part_and_emails_are_only_where_they_are_needed(
+    size: int, at_once: int, by_email: bool
+) -> None:
+    targets = targets_of(size)
 
-    for everything in (True, False):
-        without = masking_body(UNITS, targets, everything=everything, by_email=False)
-        assert "example.com" not in json.dumps(without)
-    assert "id-0@example.com" in json.dumps(masking_body(UNITS, targets, everything=True, by_email=True))
+    parts = list(parts_of(targets, size=at_once, by_email=by_email))
+
+    assert sorted(one for part in parts for one in part.contributor_ids) == sorted(targets.contributor_ids)
+    assert all(len(part.contributor_ids) <= at_once for part in parts)
+    for part in parts:
+        expected = {f"{one}@example.com" for one in part.contributor_ids} if by_email else set()
+        assert set(part.emails) == expected
+        body = json.dumps(masking_body(UNITS, part, candidates=OWNERS))
+        assert ("example.com" in body) is bool(expected)
 
 
 def test_more_ids_than_an_engine_takes_in_one_clause_are_spread_over_several() -> None:
-    targets = targets_of(120_000)
-
-    query = masking_body(UNITS, targets, everything=False, by_email=False)["query"]["bool"]
+    query = query_of(UNITS, everybody(targets_of(120_000)), OWNERS, first=True)["bool"]
 
     sizes = [len(ids) for clause in query["should"] for ids in clause["terms"].values()]
     assert max(sizes) <= 65_536
@@ -91,14 +122,13 @@ def test_more_ids_than_an_engine_takes_in_one_clause_are_spread_over_several() -
     assert query["minimum_should_match"] == 1
 
 
-def test_masked_values_are_candidates_only_where_a_neighbour_may_be_unmasked() -> None:
-    alone = masking_body(UNITS, targets_of(1), everything=False, by_email=False)
+def test_masked_values_are_candidates_once_and_only_where_a_neighbour_may_be_unmasked() -> None:
+    part = everybody(targets_of(1))
     several = item_with(("email", Rule.CONSTANT, "id"), ("name", Rule.CLEAR, "id"))
 
-    together = masking_body(several, targets_of(1), everything=False, by_email=False)
-
-    assert "prefix" not in json.dumps(alone["query"])
-    assert {"prefix": {"email": MASK}} in together["query"]["bool"]["should"]
+    assert "prefix" not in json.dumps(query_of(UNITS, part, OWNERS, first=True))
+    assert "prefix" not in json.dumps(query_of(several, part, OWNERS, first=False))
+    assert {"prefix": {"email": MASK}} in query_of(several, part, OWNERS, first=True)["bool"]["should"]
 
 
 def test_names_are_grouped_so_that_a_request_line_can_hold_them() -> None:

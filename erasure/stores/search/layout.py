@@ -16,12 +16,39 @@ _NOT_FOUND = 404
 _NAMES_LENGTH = 3_000
 
 
+# Neither can be read: a search passes a frozen index by unless it is told otherwise, and it takes no writes.
+_SHUT = frozenset({"closed", "frozen"})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Indices:
     """Concrete names behind a pattern: so no filtered alias, hidden or closed index hides a document."""
 
     open: tuple[str, ...]
     closed: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Mapping and settings (flat) of an index."""
+
+    mapping: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    is_in_a_stream: bool = False
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether patterns pass it by; those behind a data stream are all hidden, and found through it."""
+        return not self.is_in_a_stream and self.settings.get("index.hidden") == "true"
+
+    @property
+    def keeps_whole_source(self) -> bool:
+        """Whether `_source` is the document as it was written, and an update does not take from it."""
+        made_up = (
+            self.settings.get("index.mapping.source.mode", "stored") != "stored",
+            self.settings.get("index.derived_source.enabled") == "true",
+        )
+        return keeps_whole_source(self.mapping) and not any(made_up)
 
 
 def indices_behind(server: SearchServer, pattern: str) -> Indices:
@@ -38,8 +65,8 @@ def indices_behind(server: SearchServer, pattern: str) -> Indices:
     for group in in_groups(behind - set(direct)):
         direct |= {entry["name"]: entry["attributes"] for entry in server.resolve(group)["indices"]}
     return Indices(
-        open=tuple(sorted(name for name, attributes in direct.items() if "closed" not in attributes)),
-        closed=tuple(sorted(name for name, attributes in direct.items() if "closed" in attributes)),
+        open=tuple(sorted(name for name, attributes in direct.items() if _SHUT.isdisjoint(attributes))),
+        closed=tuple(sorted(name for name, attributes in direct.items() if not _SHUT.isdisjoint(attributes))),
     )
 
 
@@ -55,10 +82,21 @@ def in_groups(names: Iterable[str]) -> Iterator[str]:
         yield ",".join(group)
 
 
-def mappings_of(server: SearchServer, names: Iterable[str]) -> dict[str, Mapping[str, Any]]:
-    """Index -> its mapping."""
-    answers = [server.mappings(group) for group in in_groups(names)]
-    return {name: entry["mappings"] for answer in answers for name, entry in answer.items()}
+def layouts_of(server: SearchServer, names: Iterable[str]) -> dict[str, Layout]:
+    """Index -> its layout."""
+    layouts: dict[str, Layout] = {}
+    for group in in_groups(names):
+        mappings, settings = server.mappings(group), server.setting(group, "index.*")
+        for name, entry in mappings.items():
+            said = settings.get(name, {}).get("settings", {})
+            in_a_stream = _is_in_a_stream(name, entry["mappings"])
+            layouts[name] = Layout(mapping=entry["mappings"], settings=said, is_in_a_stream=in_a_stream)
+    return layouts
+
+
+def _is_in_a_stream(name: str, mapping: Mapping[str, Any]) -> bool:
+    # Every backing index has both, and nothing else may have the second.
+    return name.startswith(".ds-") and "_data_stream_timestamp" in mapping
 
 
 def leaf_fields(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -78,4 +116,4 @@ def keeps_whole_source(mapping: Mapping[str, Any]) -> bool:
     """Whether `_source` holds everything: an update would drop from the index what it does not hold."""
     source = mapping.get("_source") or {}
     parts = source.get("excludes") or source.get("includes")
-    return source.get("enabled", True) is not False and not parts
+    return source.get("enabled", True) is not False and not parts and source.get("mode", "stored") == "stored"

@@ -1,24 +1,20 @@
-"""The one Painless body that counts and masks, and what it is told: rules, ids, emails.
+"""The one Painless body that counts, masks and deletes. What it is told stands in `requests.py`.
 
-Holds: the script, the table of ruled fields made from the inventory, the two requests that carry them.
-Add here: a rule that the search store learns (then also in `rules.CAPABILITIES`).
-Keep out: sending anything (`store.py`, `tasks.py`), and values in the sources: a source that is not constant
-is compiled anew for every batch, and engines allow few compilations a minute.
+Holds: the script, and the sources of the two requests that carry it.
+Add here: a rule that needs nothing but ids (then also in `requests.IN_THE_ENGINE`).
+Keep out: rules that need names, emails or salts of persons, which a task would keep in its description
+(`scan.py`); and values in the sources: a source that is not constant is compiled anew for every batch, and
+engines allow few compilations a minute.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
-from erasure.inventory import Field, InventoryObject
-from erasure.rules import MASK
-from erasure.targets import TargetSet
-
-# An engine refuses more than 65,536 terms in one clause; several clauses in one query are fine.
-_TERMS_IN_A_CLAUSE = 50_000
-
-# `survey` looks at every element that has ruled fields, and masks them where `change` is set. It answers with
-# [values that change, of those by email alone, ruled values, conflicts, whether a target or a mask was met].
-# An array may stand anywhere, so lists are walked through wherever one is met.
+# `survey` looks at every object that has ruled fields, and masks them where `change` is set. It answers with
+# [values that change, of those by email alone, ruled values, conflicts, whether a target or a mask was met,
+# values in their masked form, changes that leave a masked form to be seen].
+# A list may stand anywhere, so lists are walked through wherever one is met.
+#
+# Whose a field is says the nearest object on the way to it that has an owner: `chain` holds the objects passed,
+# `depths` how many steps of the path had been taken there. Lists are entered only beyond the steps that owner and
+# field share: another element of the list that a field stands in says nothing of it.
 _BODY = """
 boolean blank(int c) { return c == 32 || (c >= 9 && c <= 13); }
 
@@ -47,83 +43,165 @@ String normal(String text) {
   return out.toString();
 }
 
-boolean names(def value, Map emails) {
-  if (value instanceof List) {
-    for (def each : value) { if (names(each, emails)) { return true; } }
-    return false;
-  }
-  return value instanceof String && emails.containsKey(normal(value));
+boolean isTarget(def id, Map ids) {
+  String text = id.toString();
+  if (ids.containsKey(text)) { return true; }
+  int hyphen = 45;
+  return text.length() == 36 && text.charAt(8) == hyphen && ids.containsKey(normal(text));
 }
 
-boolean wears(def value, String mask) {
-  if (value instanceof List) {
-    for (def each : value) { if (wears(each, mask)) { return true; } }
-    return false;
+void collect(def node, List ways, int at, boolean lists, List found) {
+  if (node instanceof List) {
+    if (!lists && at < ways.size()) { return; }
+    for (def each : node) { collect(each, ways, at, lists, found); }
+  } else if (at == ways.size()) {
+    if (node != null) { found.add(node); }
+  } else if (node instanceof Map) {
+    for (List way : ways.get(at)) {
+      def held = node.get(way.get(0));
+      if (held != null) { collect(held, ways, way.get(1), lists, found); }
+    }
   }
-  return value instanceof String && (value.equals(mask) || value.startsWith(mask + '-'));
 }
 
-boolean settled(def value, String rule, String mask) {
+List whose(List chain, List depths, Map trail) {
+  List found = new ArrayList();
+  if (trail == null) { return found; }
+  for (int i = chain.size() - 1; i >= 0 && found.isEmpty(); --i) {
+    int depth = depths.get(i);
+    if (depth <= trail.depth) { collect(chain.get(i), trail.ways, depth, depth == trail.depth, found); }
+  }
+  return found;
+}
+
+int look(def value, Map params) {
+  if (value == null) { return 0; }
+  if (value instanceof List) {
+    int seen = 0;
+    for (def each : value) { seen |= look(each, params); }
+    return seen;
+  }
+  if (!(value instanceof String)) { return 4; }
+  if (value.equals(params.mask) || value.startsWith(params.mask + '-')) { return 2; }
+  return params.emails.containsKey(normal(value)) ? 1 : 4;
+}
+
+boolean settled(def value, String rule, Map params, boolean all) {
   if (value == null) { return true; }
   if (value instanceof List) {
-    for (def each : value) { if (!settled(each, rule, mask)) { return false; } }
+    for (def each : value) { if (!settled(each, rule, params, all)) { return false; } }
     return true;
   }
-  return rule == 'constant' && mask.equals(value);
+  if (!all && look(value, params) != 1) { return true; }
+  return rule == 'constant' && params.mask.equals(value);
 }
 
-def masked(def value, String rule, String mask) {
-  if (value == null || rule == 'clear') { return null; }
-  if (value instanceof List) {
-    List all = new ArrayList();
-    for (def each : value) { all.add(masked(each, rule, mask)); }
-    return all;
+def masked(def value, String rule, Map params, boolean all) {
+  if (value == null) { return null; }
+  if (value instanceof List && !(all && rule == 'clear')) {
+    List every = new ArrayList();
+    for (def each : value) { every.add(masked(each, rule, params, all)); }
+    return every;
   }
-  return mask;
+  if (!all && look(value, params) != 1) { return value; }
+  return rule == 'clear' ? null : params.mask;
 }
 
-void gather(def node, List keys, int at, List found) {
-  if (node instanceof List) {
-    for (def each : node) { gather(each, keys, at, found); }
-  } else if (node instanceof Map) {
-    if (at == keys.size()) { found.add(node); }
-    else if (node.containsKey(keys.get(at))) { gather(node.get(keys.get(at)), keys, at + 1, found); }
-  }
+int belongs(List owners, Map ids) {
+  int seen = 0;
+  for (def owner : owners) { seen |= isTarget(owner, ids) ? 1 : 2; }
+  return seen;
 }
 
-void weigh(Map element, Map place, Map params, boolean change, long[] seen) {
-  def owner = element.get(place.owner);
-  boolean target = owner != null && params.ids.containsKey(owner.toString());
-  boolean named = false;
-  boolean worn = false;
+void weigh(Map element, Map place, int at, List chain, List depths, Map params, boolean change, long[] seen) {
+  Map fields = place.fields.get(at);
   int held = 0;
-  for (String field : place.fields.keySet()) {
-    def value = element.get(field);
-    if (value == null) { continue; }
-    held++;
-    if (!target && names(value, params.emails)) { named = true; }
-    if (wears(value, params.mask)) { worn = true; }
+  boolean marked = false;
+  boolean worn = false;
+  boolean named = false;
+  boolean decided = false;
+  for (String field : fields.keySet()) {
+    int own = look(element.get(field), params);
+    if (element.get(field) != null) { held++; }
+    if ((own & 2) == 2) { marked = true; }
+    if (own == 2) { worn = true; }
+    if ((own & 1) == 1) {
+      named = true;
+      if ((own & 4) == 0) { decided = true; }
+    }
   }
+  if (held == 0) { return; }
   seen[2] += held;
-  if (target || worn) { seen[4] = 1; }
-  if (named && owner != null) { seen[3]++; }
-  if (held == 0 || !(target || worn || (named && owner == null))) { return; }
-  for (String field : place.fields.keySet()) {
+  boolean split = false;
+  if (place.email != null) {
+    int said = look(whose(chain, depths, place.email), params);
+    worn = said == 2;
+    named = (said & 1) == 1;
+    decided = named && (said & 4) == 0;
+    split = named && !decided;
+  }
+  List owners = whose(chain, depths, place.owner);
+  int mine = belongs(owners, params.ids);
+  boolean target = mine == 1;
+  boolean nobodys = owners.isEmpty();
+  if (target || worn || marked) { seen[4] = 1; }
+  if (mine == 3 || (mine == 2 && named) || (nobodys && split)) { seen[3]++; }
+  boolean all = target || worn || (nobodys && decided);
+  boolean some = !all && nobodys && named && place.email == null;
+  if (!all && !some && !marked) { return; }
+  for (String field : fields.keySet()) {
     def value = element.get(field);
-    String rule = place.fields.get(field);
-    if (settled(value, rule, params.mask)) { continue; }
+    String rule = fields.get(field);
+    if (value == null) { continue; }
+    if (!(all || some) || settled(value, rule, params, all)) {
+      if (all || (look(value, params) & 2) == 2) { seen[5]++; }
+      continue;
+    }
     seen[0]++;
     if (!target && !worn) { seen[1]++; }
-    if (change) { element.put(field, masked(value, rule, params.mask)); }
+    if (rule != 'clear') { seen[6]++; }
+    if (change) { element.put(field, masked(value, rule, params, all)); }
+  }
+}
+
+void visit(def node, int at, Map place, List chain, List depths, Map params, boolean change, long[] seen) {
+  if (node instanceof List) {
+    for (def each : node) { visit(each, at, place, chain, depths, params, change, seen); }
+  } else if (node instanceof Map) {
+    chain.add(node);
+    depths.add(at);
+    weigh(node, place, at, chain, depths, params, change, seen);
+    for (List way : place.ways.get(at)) {
+      def child = node.get(way.get(0));
+      if (child != null) { visit(child, way.get(1), place, chain, depths, params, change, seen); }
+    }
+    chain.remove(chain.size() - 1);
+    depths.remove(depths.size() - 1);
+  }
+}
+
+void whole(Map source, Map record, Map params, long[] seen) {
+  List chain = [source];
+  List depths = [0];
+  List owners = whose(chain, depths, record.owner);
+  int mine = belongs(owners, params.ids);
+  int said = look(whose(chain, depths, record.email), params);
+  boolean named = (said & 1) == 1;
+  seen[2]++;
+  if (mine == 3 || (mine == 2 && named) || (owners.isEmpty() && named && (said & 4) == 4)) { seen[3]++; }
+  boolean byEmail = owners.isEmpty() && named && (said & 4) == 0;
+  if (mine == 1 || byEmail) {
+    seen[0]++;
+    seen[4] = 1;
+    if (byEmail) { seen[1]++; }
   }
 }
 
 long[] survey(def source, Map params, boolean change) {
-  long[] seen = new long[5];
+  long[] seen = new long[7];
+  if (params.record != null) { whole(source, params.record, params, seen); }
   for (Map place : params.places) {
-    List found = new ArrayList();
-    gather(source, place.keys, 0, found);
-    for (Map element : found) { weigh(element, place, params, change, seen); }
+    visit(source, 0, place, new ArrayList(), new ArrayList(), params, change, seen);
   }
   return seen;
 }
@@ -133,6 +211,7 @@ MASKING = (
     _BODY
     + """
 if (survey(ctx._source, params, true)[0] == 0) { ctx.op = 'noop'; }
+else if (params.record != null) { ctx.op = 'delete'; }
 """
 )
 COUNTING = (
@@ -145,11 +224,13 @@ state.elements += seen[0];
 state.total_elements += seen[2];
 state.conflicts += seen[3];
 state.touched += seen[4];
+state.masked += seen[5];
+state.lasting += seen[6];
 """
 )
-FIGURES = ("records", "by_email", "elements", "total_elements", "conflicts", "touched")
-_START = "".join(f"state.{figure} = 0L;" for figure in FIGURES)
-_SUM = """
+FIGURES = ("records", "by_email", "elements", "total_elements", "conflicts", "touched", "masked", "lasting")
+START = "".join(f"state.{figure} = 0L;" for figure in FIGURES)
+SUM = """
 Map sum = new HashMap();
 for (state in states) {
   for (figure in state.keySet()) { sum.put(figure, sum.getOrDefault(figure, 0L) + state.get(figure)); }
@@ -157,98 +238,17 @@ for (state in states) {
 return sum;
 """
 
-
-def plain(path: str) -> str:
-    """A path of the inventory as the mapping and queries write it: without the signs for arrays."""
-    return path.replace("[]", "")
-
-
-def places(item: InventoryObject) -> list[dict[str, Any]]:
-    """Where the ruled fields stand, as the script wants it: keys down to an element, its owner, its fields.
-
-    A source may write `{"latest": {"workerEmail": …}}` or `{"latest.workerEmail": …}`; the mapping is the
-    same, so each element is looked for in every way to write its path.
-    """
-    elements: dict[tuple[str, str], list[Field]] = {}
-    for field in item.ruled_fields:
-        parent = plain(field.name).rpartition(".")[0]
-        elements.setdefault((parent, plain(field.owner or "")), []).append(field)
-    return [
-        {
-            "keys": list(keys),
-            "owner": prefix + owner.rpartition(".")[2],
-            "fields": {prefix + plain(field.name).rpartition(".")[2]: str(field.rule) for field in fields},
-        }
-        for (parent, owner), fields in elements.items()
-        for keys, prefix in _spellings(parent.split(".") if parent else [])
-    ]
-
-
-def _spellings(steps: Sequence[str]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """All ways to write a path: the keys to descend by, and what is left to begin the fields' names with."""
-    yield (), "".join(f"{step}." for step in steps)
-    for end in range(1, len(steps) + 1):
-        first = ".".join(steps[:end])
-        for keys, prefix in _spellings(steps[end:]):
-            yield (first, *keys), prefix
-
-
-def _params(item: InventoryObject, targets: TargetSet, *, by_email: bool) -> dict[str, Any]:
-    return {
-        "places": places(item),
-        "ids": dict.fromkeys(sorted(targets.contributor_ids), True),
-        "emails": dict.fromkeys(targets.emails, True) if by_email else {},
-        "mask": MASK,
-    }
-
-
-def counting_body(item: InventoryObject, targets: TargetSet, *, indices: int) -> dict[str, Any]:
-    """A search that returns the figures of each index.
-
-    It reads the source of every document rather than asking the index for candidates. So it is exact whatever
-    the mapping says (text, nested, ignore_above, unindexed), knows the totals for the caps, and finds emails
-    in any case and elements without an owner. Measured on 200,000 documents of six elements, 41 % of
-    them with a target: 1.1 s; candidates by `terms` 0.5 s, and by their emails another 1 s; by scroll 5 s.
-    """
-    figures = {
-        "init_script": _START,
-        "map_script": COUNTING,
-        "combine_script": "return state",
-        "reduce_script": _SUM,
-        "params": _params(item, targets, by_email=True),
-    }
-    return {
-        "size": 0,
-        "aggs": {
-            "indices": {
-                "terms": {"field": "_index", "size": indices},
-                "aggs": {"figures": {"scripted_metric": figures}},
-            }
-        },
-    }
-
-
-def masking_body(
-    item: InventoryObject, targets: TargetSet, *, everything: bool, by_email: bool
-) -> dict[str, Any]:
-    """An `_update_by_query`: of the documents that name a target as owner, or of all documents.
-
-    A task keeps its parameters in its description, so emails are among them only where they decide something.
-    """
-    params = _params(item, targets, by_email=by_email)
-    return {
-        "query": {"match_all": {}} if everything else _candidates(item, targets),
-        "script": {"lang": "painless", "source": MASKING, "params": params},
-    }
-
-
-def _candidates(item: InventoryObject, targets: TargetSet) -> Mapping[str, Any]:
-    ids = sorted(targets.contributor_ids)
-    chunks = [ids[start : start + _TERMS_IN_A_CLAUSE] for start in range(0, len(ids), _TERMS_IN_A_CLAUSE)]
-    owners = sorted({plain(field.owner) for field in item.ruled_fields if field.owner})
-    masks = sorted({plain(field.name) for field in item.ruled_fields})
-    clauses: list[dict[str, Any]] = [{"terms": {owner: chunk}} for owner in owners for chunk in chunks]
-    # Only where elements have several ruled fields can a masked one have an unmasked neighbour.
-    if any(len(place["fields"]) > 1 for place in places(item)):
-        clauses += [{"prefix": {name: MASK}} for name in masks]
-    return {"bool": {"should": clauses, "minimum_should_match": 1}}
+# Writes what has been found here (`elements.py`): the changes of a document, as (steps to a value, the new value).
+# Steps are names of objects and places in lists; the engine keeps the rest of the document as it is.
+PATCHING = """
+for (List change : params.changes) {
+  def node = ctx._source;
+  List steps = change.get(0);
+  int last = steps.size() - 1;
+  for (int i = 0; i < last; ++i) {
+    if (node instanceof List) { int at = (int) steps.get(i); node = ((List) node).get(at); }
+    else { node = ((Map) node).get(steps.get(i)); }
+  }
+  ((Map) node).put(steps.get(last), change.get(1));
+}
+"""

@@ -5,6 +5,7 @@ Add here: another request, in a few lines; names of indices are quoted by `_path
 Keep out: what an answer means, and the libraries that send (`client.py`).
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -105,6 +106,12 @@ class SearchServer:
 
     def end_scroll(self, scroll_id: str) -> None:
         self._client.ask("DELETE", "/_search/scroll", body={"scroll_id": [scroll_id]})
+
+    def bulk(self, lines: Sequence[Any]) -> Answer:
+        """Actions and what belongs to them, a line each."""
+        body = "".join(f"{json.dumps(line)}\n" for line in lines)
+        answer: Answer = self._client.ask("POST", "/_bulk", body=body)
+        return answer
 
     # Tasks
 

@@ -20,8 +20,8 @@ _LONGEST_WAIT = 1.0
 _NOT_FOUND = 404
 _CONFLICT = "version_conflict_engine_exception"
 # Without these paths every answer would repeat the task's description, and with it all ids.
-_OUTCOME = "completed,error.type,error.caused_by.type,response,task.status.updated"
-_CHILDREN = "nodes.*.tasks.*.status.updated"
+_OUTCOME = "completed,error.type,error.caused_by.type,response,task.status.updated,task.status.deleted"
+_CHILDREN = "nodes.*.tasks.*.status.updated,nodes.*.tasks.*.status.deleted"
 
 
 def update_by_query(
@@ -75,12 +75,16 @@ def _updated_so_far(server: SearchServer, task: str, answer: Mapping[str, Any]) 
     # A task cut into slices shows nothing itself; its children do.
     children = server.tasks_under(task, only=_CHILDREN)
     slices = [child for node in (children.get("nodes") or {}).values() for child in node["tasks"].values()]
-    own = answer.get("task", {}).get("status", {}).get("updated", 0)
-    return int(own) + sum(int(child["status"]["updated"]) for child in slices)
+    own = _changed(answer.get("task", {}).get("status", {}))
+    return own + sum(_changed(child["status"]) for child in slices)
+
+
+def _changed(figures: Mapping[str, Any]) -> int:
+    return int(figures.get("updated", 0)) + int(figures.get("deleted", 0))
 
 
 def judge(answer: Mapping[str, Any], *, object_name: str) -> int:
-    """How many documents were updated, where everything says that the task did what it could.
+    """How many documents were updated or deleted, where everything says that the task did what it could.
 
     A failed task answers with 200, a cancelled one has no failures. A conflict with another writer ends the
     task early and is no error here: only a fresh count can tell what is left.
@@ -99,7 +103,11 @@ def judge(answer: Mapping[str, Any], *, object_name: str) -> int:
         raise Incomplete(
             store=STORE, object_name=object_name, what="somebody cancelled the masking task", remedy="resume"
         )
-    done = int(response.get("updated", 0)) + int(response.get("noops", 0))
+    if response.get("timed_out"):
+        raise Incomplete(
+            store=STORE, object_name=object_name, what="the masking task ran out of time", remedy="resume"
+        )
+    done = _changed(response) + int(response.get("noops", 0))
     conflicts = bool(response.get("version_conflicts")) or bool(response.get("failures"))
     if not conflicts and done != response.get("total"):
         raise Incomplete(
@@ -108,7 +116,7 @@ def judge(answer: Mapping[str, Any], *, object_name: str) -> int:
             what=f"the masking task looked at {done} of {response.get('total')} documents",
             remedy="resume",
         )
-    return int(response.get("updated", 0))
+    return _changed(response)
 
 
 def _kind(failure: Mapping[str, Any]) -> str:
