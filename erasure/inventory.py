@@ -122,6 +122,8 @@ class InventoryObject:
     `location` is the table's name, the index pattern, the key template or, where there are `rows`, the glob of the
     files that hold them; `rule` is `delete` where whole records go.
     `id_form` is of the table of the contributors: what their ids look like, one of `ID_FORMS`.
+    In S3 `bucket` is another than the configured one; `tag` or `metadata` is what names the contributor of each object
+    below a key that itself does not.
     """
 
     store: str
@@ -140,6 +142,9 @@ class InventoryObject:
     ends_access: bool = False
     rows: Rows | None = None
     waived: str | None = None
+    bucket: str | None = None
+    tag: str | None = None
+    metadata: str | None = None
 
     def whose(self, field: Field) -> Whose:
         """What says whose a field of a document is: its own words, or else the subject of the whole document."""
@@ -169,7 +174,9 @@ class InventoryObject:
     @property
     def is_per_person(self) -> bool:
         """Whether a record of it belongs to one person by its nature, so that shares of it say nothing."""
-        return "{contributor_id}" in self.location or self.primary_key == (self.subject.contributor_id,)
+        named_in_key = "{contributor_id}" in self.location or "{email}" in self.location
+        one_by_one = self.tag is not None or self.metadata is not None
+        return named_in_key or one_by_one or self.primary_key == (self.subject.contributor_id,)
 
 
 @dataclass(frozen=True, kw_only=True)

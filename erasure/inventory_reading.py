@@ -32,7 +32,10 @@ _OBJECT_KEYS: Mapping[str, frozenset[str]] = {
     "postgres": frozenset({"subject", "primary_key", "access", "id_form", "rule", "waived"}),
     "clickhouse": frozenset({"subject", "primary_key", "rule", "waived"}),
     "elasticsearch": frozenset({"index", "subject", "rule", "waived"}),
-    "s3": frozenset({"key", "glob", "subject", "rule", "format", "compression", "delimiter", "encoding"}),
+    "s3": frozenset(
+        {"key", "glob", "bucket", "tag", "metadata", "subject", "rule"}
+        | {"format", "compression", "delimiter", "encoding"}
+    ),
     "redis": frozenset({"key", "rule", "subject", "index", "members", "ends_access"}),
 }
 # A table is found by its name, everything else by a pattern, given by one of these.
@@ -93,6 +96,9 @@ class _Object(_Declared):
     members: _Text | None = None
     ends_access: bool = False
     rule: _Text | None = None
+    bucket: _Text | None = None
+    tag: _Text | None = None
+    metadata: _Text | None = None
     # A reason, and nothing else: `waived: false` must not waive.
     waived: _Text = ""
 
@@ -312,6 +318,9 @@ def _build(
         ends_access=declared.ends_access,
         rows=_rows(declared),
         waived=declared.waived or None,
+        bucket=declared.bucket,
+        tag=declared.tag,
+        metadata=declared.metadata,
     )
 
 

@@ -36,7 +36,9 @@ def problems_among(
     """What is wrong between the objects of a world; `places` says where each is declared."""
     seen: dict[tuple[str, ...], InventoryObject] = {}
     for item in objects:
-        for key in ((item.store, item.name), (item.store, item.schema, item.location)):
+        # The same key in two buckets, or read by two of the ways that name a contributor, is two places.
+        where = (item.bucket or item.schema, item.tag or item.metadata or "", item.location)
+        for key in ((item.store, item.name), (item.store, *where)):
             other = seen.setdefault(key, item)
             if other is not item:
                 twin = places[other.store, other.name]

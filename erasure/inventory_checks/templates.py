@@ -12,6 +12,7 @@ from erasure.inventory import InventoryObject
 from erasure.rules import Rule
 
 PLACEHOLDER = "{contributor_id}"
+EMAIL = "{email}"
 
 
 def problems_of_whole_records(item: InventoryObject) -> Iterator[str]:
