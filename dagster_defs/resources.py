@@ -15,8 +15,7 @@ from dagster_defs.dbt_runner import DbtProject, inventory_of
 from dagster_defs.wiring import dbt_of, store_of
 from erasure.inventory import Inventory
 from erasure.job_api.client import JobApi
-from erasure.patience import TRIES
-from erasure.settings import S3Settings, Settings, config_path, load_settings, var_dir
+from erasure.settings import Settings, config_path, load_settings, var_dir
 from erasure.stores.base import Store
 
 
@@ -39,7 +38,7 @@ class Platform(dg.ConfigurableResource[Any]):
 
     def store(self, name: str, *, fence: int = 0) -> Store:
         """A store by its name in the inventory."""
-        return store_of(name, self.settings(), self.inventory(), fence=fence, s3_client=_dagster_s3_client)
+        return store_of(name, self.settings(), self.inventory(), fence=fence)
 
     def job_api(self) -> JobApi | None:
         """The platform's job API; None where no job URL is configured."""
@@ -49,20 +48,3 @@ class Platform(dg.ConfigurableResource[Any]):
     def reports_dir(self) -> Path:
         """Where Data Docs and the index of all batches go."""
         return var_dir() / "reports"
-
-
-def _dagster_s3_client(settings: S3Settings) -> Any:
-    from dagster_aws.s3 import S3Resource
-
-    secret, token = settings.aws_secret_access_key, settings.aws_session_token
-    # It takes no timeouts: a server may be silent for botocore's own minute, and must have answered before that for
-    # its health.
-    return S3Resource(
-        # botocore, to which it hands this on, counts the tries that follow the first one.
-        max_attempts=TRIES - 1,
-        region_name=settings.region,
-        endpoint_url=settings.endpoint_url,
-        aws_access_key_id=settings.aws_access_key_id,
-        aws_secret_access_key=secret.get_secret_value() if secret else None,
-        aws_session_token=token.get_secret_value() if token else None,
-    ).get_client()

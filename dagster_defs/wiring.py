@@ -6,12 +6,12 @@ Keep out: dagster, which takes seconds to import and which half of the commands 
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from dagster_defs.dbt_runner import DbtProject
 from erasure.inventory import Inventory
-from erasure.patience import REDIS_SECONDS, S3_SECONDS, TRIES
-from erasure.settings import S3Settings, Settings
+from erasure.patience import REDIS_SECONDS, TRIES
+from erasure.s3_client import s3_client
+from erasure.settings import Settings
 from erasure.stores.base import Health, Store, health_within
 from erasure.stores.clickhouse.store import ClickHouseStore
 from erasure.stores.postgres.store import PostgresStore
@@ -20,7 +20,6 @@ from erasure.stores.s3.store import S3Store
 from erasure.stores.search.server import search_server
 from erasure.stores.search.store import SearchStore
 
-S3Client = Callable[[S3Settings], Any]
 # One for each configuration that this process has seen, so that what dbt compiled is compiled once.
 _DBT_PROJECTS: list[tuple[Settings, DbtProject]] = []
 
@@ -83,41 +82,21 @@ def _search(settings: Settings, inventory: Inventory, fence: int) -> Store:
     return SearchStore(search_server(settings.elasticsearch), inventory.of("elasticsearch"))
 
 
-def boto_client(settings: S3Settings) -> Any:
-    """A plain client of boto3, for commands outside Dagster."""
-    import boto3
-    from botocore.config import Config
-
-    secret, token = settings.aws_secret_access_key, settings.aws_session_token
-    return boto3.client(
-        "s3",
-        region_name=settings.region,
-        endpoint_url=settings.endpoint_url,
-        aws_access_key_id=settings.aws_access_key_id,
-        aws_secret_access_key=secret.get_secret_value() if secret else None,
-        aws_session_token=token.get_secret_value() if token else None,
-        config=Config(
-            connect_timeout=settings.connect_seconds,
-            read_timeout=S3_SECONDS,
-            retries={"total_max_attempts": TRIES, "mode": "standard"},
-        ),
-    )
+def _s3(settings: Settings, inventory: Inventory, fence: int) -> Store:
+    return S3Store(s3_client(settings.s3), settings.s3.bucket_name, inventory.of("s3"))
 
 
 _BUILDERS: Mapping[str, Callable[[Settings, Inventory, int], Store]] = {
     "postgres": postgres_store,
     "clickhouse": clickhouse_store,
     "elasticsearch": _search,
+    "s3": _s3,
     "redis": redis_store,
 }
 
 
-def store_of(
-    name: str, settings: Settings, inventory: Inventory, *, fence: int = 0, s3_client: S3Client = boto_client
-) -> Store:
-    """A store by its name in the inventory; within Dagster S3's client is that of its S3 resource."""
-    if name == "s3":
-        return S3Store(s3_client(settings.s3), settings.s3.bucket_name, inventory.of("s3"))
+def store_of(name: str, settings: Settings, inventory: Inventory, *, fence: int = 0) -> Store:
+    """A store by its name in the inventory."""
     return _BUILDERS[name](settings, inventory, fence)
 
 

@@ -125,6 +125,14 @@ class S3Settings(_StoreSection):
     aws_session_token: SecretStr | None = None
     endpoint_url: Url | None = None
     region: str = "us-east-1"
+    # A profile of ~/.aws that has keys, region or role; keys named here come first.
+    profile: str | None = None
+    # Where it is set, the keys only serve to take this role on; its own last an hour and are renewed.
+    role_arn: str | None = Setting(default=None, pattern=r"^arn:[a-z-]+:iam::[0-9]{12}:role/.+$")
+    external_id: SecretStr | None = None
+    sts_endpoint_url: Url | None = None
+    # `auto`: servers other than Amazon's know no bucket by a host name.
+    addressing_style: Literal["auto", "path", "virtual"] = "auto"
 
 
 class RedisSettings(_StoreSection):

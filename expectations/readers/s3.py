@@ -11,8 +11,8 @@ from typing import Any
 
 from erasure.errors import StoreRefused, StoreUnavailable, safe_reason
 from erasure.inventory import Inventory, InventoryObject
-from erasure.patience import S3_SECONDS, TRIES
-from erasure.settings import S3Settings, Settings
+from erasure.s3_client import s3_client
+from erasure.settings import Settings
 from expectations.readers.base import RECORD, FieldReading, Tally, VerifiedBatch
 from expectations.readers.keys import PLACEHOLDER, KeyPattern
 
@@ -30,33 +30,10 @@ def read_s3(settings: Settings, inventory: Inventory, batch: VerifiedBatch) -> l
     readings = []
     for item in inventory.of("s3"):
         with _errors(item):
-            client = _client(settings.s3)
+            client = s3_client(settings.s3)
             left = set(_keys(client, bucket, item, batch))
         readings.append(Tally(survivors=len(left)).reading(item, RECORD, len(left)))
     return readings
-
-
-def _client(settings: S3Settings) -> Any:
-    import boto3
-    from botocore.config import Config
-
-    secret, token = settings.aws_secret_access_key, settings.aws_session_token
-    # A session of its own: the default one is shared with whoever else uses boto3 in this process.
-    return boto3.session.Session().client(
-        "s3",
-        aws_access_key_id=settings.aws_access_key_id,
-        aws_secret_access_key=secret.get_secret_value() if secret else None,
-        aws_session_token=token.get_secret_value() if token else None,
-        endpoint_url=settings.endpoint_url,
-        region_name=settings.region,
-        config=Config(
-            connect_timeout=settings.connect_seconds,
-            read_timeout=S3_SECONDS,
-            retries={"total_max_attempts": TRIES, "mode": "standard"},
-            # Servers other than Amazon's know no bucket by a host name.
-            s3={"addressing_style": "path" if settings.endpoint_url else "auto"},
-        ),
-    )
 
 
 def _keys(client: Any, bucket: str, item: InventoryObject, batch: VerifiedBatch) -> Iterator[str]:
