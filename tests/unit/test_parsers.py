@@ -25,7 +25,7 @@ from erasure.inventory import Field, InventoryObject, Subject
 from erasure.job_api.client import JobApi
 from erasure.rules import ASCII_BLANKS, MASK, Rule, normalise_email
 from erasure.stores.redis.places import place_of
-from erasure.stores.s3.store import _KeyTemplate
+from erasure.stores.s3.keys import KeyTemplate
 from erasure.stores.search.elements import Judge
 from erasure.stores.search.layout import in_groups, leaf_fields
 from erasure.targets import Needle, TargetSet, mint_batch_id, require_batch_id
@@ -140,7 +140,7 @@ def redis_object(key: str, **more: Any) -> InventoryObject:
 def test_a_key_in_s3_belongs_to_the_whole_id_in_it(
     before: str, after: str, one: str, other: str, tail: str
 ) -> None:
-    template = _KeyTemplate(f"{before}{PLACEHOLDER}{after}")
+    template = KeyTemplate(f"{before}{PLACEHOLDER}{after}")
     judge = KeyPattern(f"{before}{PLACEHOLDER}{after}", is_folder=after.endswith("/"))
     key = f"{before}{one}{after}"
     assert template.owner(key) == judge.owner(key) == one
@@ -160,7 +160,7 @@ def test_a_key_in_s3_belongs_to_the_whole_id_in_it(
 )
 def test_any_template_of_s3_is_one_or_bad_input(template: str, key: str) -> None:
     try:
-        found = _KeyTemplate(template)
+        found = KeyTemplate(template)
     except BadInput as refused:
         assert template.count(PLACEHOLDER) != 1
         assert "s3.yml" in str(refused)

@@ -1,0 +1,87 @@
+"""What stays of an object that is written anew: headers, user metadata, tags, grants, storage class, encryption.
+
+Holds: `kept_of`, which reads it; the same words then go into the request that writes.
+Add here: another property of an object that a PUT would lose.
+Keep out: contents, and locks: what is locked is not written anew (`obstacles.py`).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from erasure.stores.s3.failures import code_of
+from erasure.stores.s3.listing import Listing, Version
+
+# Of the answer to a HEAD, by the same name in a PUT.
+_HEADERS = (
+    "CacheControl",
+    "ContentDisposition",
+    "ContentEncoding",
+    "ContentLanguage",
+    "ContentType",
+    "Metadata",
+    "ServerSideEncryption",
+    "SSEKMSKeyId",
+    "BucketKeyEnabled",
+    "StorageClass",
+    "WebsiteRedirectLocation",
+)
+# Those that botocore can compute; of the others (CRC32C, CRC64NVME) it needs a library of Amazon's in C.
+_CHECKSUMS = ("CRC32", "SHA1", "SHA256")
+_GRANTS = {
+    "FULL_CONTROL": "GrantFullControl",
+    "READ": "GrantRead",
+    "READ_ACP": "GrantReadACP",
+    "WRITE_ACP": "GrantWriteACP",
+}
+_NO_GRANTS = frozenset({"NotImplemented", "AccessControlListNotSupported", "MethodNotAllowed"})
+
+
+def kept_of(listing: Listing, version: Version, head: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters for the PUT or the multipart upload; `head` is the answer to a HEAD with its checksum.
+
+    Raises botocore's ClientError where tags or grants may not be read: what cannot be seen cannot be kept.
+    """
+    kept: dict[str, Any] = {name: head[name] for name in _HEADERS if head.get(name) not in (None, "", {})}
+    # As it was written; botocore's own reading of it is a date, and of nonsense none.
+    if head.get("ExpiresString"):
+        kept["Expires"] = head["ExpiresString"]
+    checksum = next((name for name in _CHECKSUMS if head.get(f"Checksum{name}")), None)
+    if checksum is not None:
+        kept["ChecksumAlgorithm"] = checksum
+    tags = _tags(listing, version) if head.get("TagCount") else {}
+    if tags:
+        kept["Tagging"] = urlencode(tags)
+    return kept | _grants(listing, version)
+
+
+def _tags(listing: Listing, version: Version) -> dict[str, str]:
+    answer = listing.client.get_object_tagging(Bucket=listing.bucket, **version.named)
+    return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
+
+
+def _grants(listing: Listing, version: Version) -> dict[str, str]:
+    """As headers, so that the object is never there with fewer or more; none where its owner alone is granted all."""
+    from botocore.exceptions import ClientError
+
+    try:
+        answer = listing.client.get_object_acl(Bucket=listing.bucket, **version.named)
+    except ClientError as error:
+        if code_of(error) in _NO_GRANTS:
+            return {}
+        raise
+    owner = answer.get("Owner", {}).get("ID")
+    grants = [(grant["Permission"], grant["Grantee"]) for grant in answer.get("Grants", [])]
+    if all((right, grantee.get("ID")) == ("FULL_CONTROL", owner) for right, grantee in grants):
+        return {}
+    found: dict[str, list[str]] = {}
+    for right, grantee in grants:
+        found.setdefault(_GRANTS[right], []).extend(_named(grantee))
+    return {name: ", ".join(grantees) for name, grantees in found.items()}
+
+
+def _named(grantee: Mapping[str, str]) -> Iterator[str]:
+    for key, word in (("ID", "id"), ("URI", "uri"), ("EmailAddress", "emailAddress")):
+        if grantee.get(key):
+            yield f'{word}="{grantee[key]}"'
+            return
