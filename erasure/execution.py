@@ -63,7 +63,10 @@ def purge(
     def nothing(targets: TargetSet) -> Counts:
         return {name: Count(records=0) for name in store.count(targets)}
 
-    called = {"called": store.purge_state}
+    def called() -> Mapping[str, str]:
+        # Only once it is done does a store know how far it got.
+        return {"called": store.purge_state}
+
     return _recorded(settings, store, targets, "purge", nothing, store.purge, check, progress, called)
 
 
@@ -88,7 +91,7 @@ def _recorded(
     change: Callable[[TargetSet, Progress], Counts],
     check: Callable[[], None],
     progress: Progress,
-    detail: Mapping[str, str] | None = None,
+    detail: Callable[[], Mapping[str, str]] = dict,
 ) -> Counts:
     def checked(object_name: str, done: int, total: int) -> None:
         check()
@@ -102,7 +105,7 @@ def _recorded(
     except ErasureError as error:
         steps.fail(settings, batch_id=batch_id, store=name, stage=stage, error=error)
         raise
-    steps.finish(settings, batch_id=batch_id, store=name, stage=stage, counts=done, detail=detail)
+    steps.finish(settings, batch_id=batch_id, store=name, stage=stage, counts=done, detail=detail())
     return {
         step.object_name: Count(records=step.done or 0, elements=int(step.detail.get("done_elements", 0)))
         for step in steps.read(settings, batch_id=batch_id, stage=stage)

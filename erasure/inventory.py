@@ -121,7 +121,9 @@ class InventoryObject:
 
     `location` is the table's name, the index pattern, the key template or, where there are `rows`, the glob of the
     files that hold them; `rule` is `delete` where whole records go.
-    `id_form` is of the table of the contributors: what their ids look like, one of `ID_FORMS`.
+    `id_form` is of the table of the contributors: what their ids look like, one of `ID_FORMS`. Of a key of Redis, `db`
+    is the number of its database where that is not the configured one, and `members` says that the rule is for members
+    of the key, and what names their owner: the member itself (`contributor_id`, `email`), or its value (`value`).
     In S3 `bucket` is another than the configured one; `tag` or `metadata` is what names the contributor of each object
     below a key that itself does not.
     """
@@ -139,6 +141,7 @@ class InventoryObject:
     id_form: str = "uuid"
     index: str | None = None
     members: str | None = None
+    db: int | None = None
     ends_access: bool = False
     rows: Rows | None = None
     waived: str | None = None

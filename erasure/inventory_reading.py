@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import Field as Declared
 
 from erasure.errors import BadInput
 from erasure.inventory import (
@@ -36,7 +37,7 @@ _OBJECT_KEYS: Mapping[str, frozenset[str]] = {
         {"key", "glob", "bucket", "tag", "metadata", "subject", "rule"}
         | {"format", "compression", "delimiter", "encoding"}
     ),
-    "redis": frozenset({"key", "rule", "subject", "index", "members", "ends_access"}),
+    "redis": frozenset({"key", "rule", "subject", "index", "members", "db", "ends_access", "waived"}),
 }
 # A table is found by its name, everything else by a pattern, given by one of these.
 _LOCATION_KEYS: Mapping[str, tuple[str, ...]] = {
@@ -51,6 +52,7 @@ _EXPECTED: Mapping[str, str] = {
     "string_too_short": "expected a text that is not empty",
     "list_type": "expected a list, such as [id]",
     "bool_type": "expected true or false",
+    "int_type": "expected a whole number",
     "model_type": "expected keys and values",
     "extra_forbidden": "is not a known key",
     "string_pattern_mismatch": 'expected one of "," ";" "|" or "\\t"',
@@ -94,6 +96,7 @@ class _Object(_Declared):
     encoding: Literal["utf-8", "latin-1"] = "utf-8"
     index: _Text | None = None
     members: _Text | None = None
+    db: Annotated[int, Declared(ge=0)] | None = None
     ends_access: bool = False
     rule: _Text | None = None
     bucket: _Text | None = None
@@ -315,6 +318,7 @@ def _build(
         id_form=declared.id_form,
         index=declared.index if store == "redis" else None,
         members=declared.members,
+        db=declared.db,
         ends_access=declared.ends_access,
         rows=_rows(declared),
         waived=declared.waived or None,

@@ -45,7 +45,7 @@ CAPABILITIES: Mapping[str, frozenset[Rule]] = {
     "elasticsearch": _EVERY_RULE,
     # Of objects as a whole delete alone; of rows within them all.
     "s3": _EVERY_RULE,
-    "redis": frozenset({Rule.DELETE}),
+    "redis": _EVERY_RULE,
 }
 # What these write depends on whose the record is.
 NEEDS_SUBJECT = frozenset({Rule.UNIQUE, Rule.HASH, Rule.SCRUB_TEXT})

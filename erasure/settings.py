@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_validator, model_validator
 from pydantic import Field as Setting
 from pydantic_core import PydanticCustomError
 
 from erasure.api_settings import ApiSettings
 from erasure.errors import BadInput, nearest
 from erasure.ini import read_ini
+from erasure.redis_url import ELSEWHERE, address_of, redis_url_parts
 from erasure.setting_types import ApiKey, AwsRegion, ExpandedPath, Host, Port, Url, UrlWithCredentials, User
 
 CONFIG_VARIABLE = "CONTRIBUTOR_DELETION_CONFIG"
@@ -36,6 +37,7 @@ ENVIRONMENT: Mapping[str, tuple[str, str]] = {
     "AWS_SECRET_ACCESS_KEY": ("s3", "aws_secret_access_key"),
     "AWS_SESSION_TOKEN": ("s3", "aws_session_token"),
     "S3_BUCKET_NAME": ("s3", "bucket_name"),
+    "CONTRIBUTOR_DELETION_REDIS_URL": ("redis", "url"),
     "CONTRIBUTOR_DELETION_JOB_URL": ("api", "job_url"),
     "CONTRIBUTOR_DELETION_JOB_SECRET": ("api", "job_secret"),
     "CONTRIBUTOR_DELETION_HASH_KEY": ("erasure", "hash_key"),
@@ -136,12 +138,85 @@ class S3Settings(_StoreSection):
 
 
 class RedisSettings(_StoreSection):
-    """Redis: sessions and caches."""
+    """Redis: sessions and caches; one server, or a cluster that is known by one or more of its nodes."""
 
+    # redis://, rediss://, redis+cluster:// or rediss+cluster://USER:PASSWORD@HOST:PORT/DB; it counts before the keys
+    # below that it speaks of, so that the environment can lead elsewhere than the file.
+    url: SecretStr | None = None
     host: Host = "localhost"
     port: Port = 6379
     db: int = Setting(default=0, ge=0)
+    username: str | None = None
     password: SecretStr | None = None
+    tls: bool = False
+    # Who has signed the server's certificate, where the system does not know.
+    ca_certs: Path | None = None
+    cluster: bool = False
+    # More nodes of the cluster, HOST:PORT with commas, for when the first is away.
+    nodes: str = ""
+    # `rewrite` makes the server write its files anew, which forks it; `none` leaves them to the server.
+    purge: Literal["rewrite", "none"] = "rewrite"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_url(cls, data: Any) -> Any:
+        url = data.get("url") if isinstance(data, Mapping) else None
+        parts = (
+            redis_url_parts(url.get_secret_value() if isinstance(url, SecretStr) else str(url))
+            if url
+            else None
+        )
+        # A URL that is none is told of by the field itself.
+        return data if parts is None else {**data, **ELSEWHERE, **parts, "url": None}
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_one(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is None or redis_url_parts(url.get_secret_value()) is not None:
+            return url
+        raise PydanticCustomError(
+            "redis_url",
+            "expected redis://HOST:PORT/DB, rediss:// for TLS, redis+cluster:// or rediss+cluster:// for a cluster",
+        )
+
+    @field_validator("ca_certs")
+    @classmethod
+    def _is_a_file(cls, path: Path | None) -> Path | None:
+        found = None if path is None else path.expanduser()
+        if found is not None and not found.is_file():
+            raise PydanticCustomError("file", "expected a file with certificates in PEM form")
+        return found
+
+    @field_validator("nodes")
+    @classmethod
+    def _are_addresses(cls, nodes: str) -> str:
+        if nodes and any(address_of(node) is None for node in nodes.split(",")):
+            raise PydanticCustomError("nodes", "expected HOST:PORT, with commas between several")
+        return nodes
+
+    @model_validator(mode="after")
+    def _one_database_in_a_cluster(self) -> "RedisSettings":
+        if self.cluster and self.db:
+            raise PydanticCustomError("cluster_db", "a cluster has database 0 alone; leave out db")
+        return self
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Host and port of each node that is named, the first one first."""
+        more = (address_of(node) for node in self.nodes.split(",") if node)
+        return ((self.host, self.port), *(node for node in more if node is not None))
+
+    def client_options(self) -> dict[str, Any]:
+        """What a client of Redis is given beside host, port and its patience."""
+        options: dict[str, Any] = {
+            "username": self.username,
+            "password": self.password.get_secret_value() if self.password else None,
+        }
+        if not self.cluster:
+            options["db"] = self.db
+        if self.tls:
+            options |= {"ssl": True, "ssl_ca_certs": None if self.ca_certs is None else str(self.ca_certs)}
+        return options
 
 
 class ErasureSettings(_Section):

@@ -36,8 +36,9 @@ def problems_among(
     """What is wrong between the objects of a world; `places` says where each is declared."""
     seen: dict[tuple[str, ...], InventoryObject] = {}
     for item in objects:
-        # The same key in two buckets, or read by two of the ways that name a contributor, is two places.
-        where = (item.bucket or item.schema, item.tag or item.metadata or "", item.location)
+        # The same key in two buckets or databases, or read by two of the ways that name a contributor, is two places.
+        home = item.bucket or (item.schema if item.db is None else f"{item.schema} {item.db}")
+        where = (home, item.tag or item.metadata or "", item.location)
         for key in ((item.store, item.name), (item.store, *where)):
             other = seen.setdefault(key, item)
             if other is not item:
