@@ -12,7 +12,7 @@ import tempfile
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any, BinaryIO, cast
 
@@ -21,7 +21,7 @@ from erasure.inventory import InventoryObject
 from erasure.stores.s3.failures import STORE, code_of, errors
 from erasure.stores.s3.kept import kept_of
 from erasure.stores.s3.listing import Listing, Version
-from erasure.stores.s3.obstacles import ARCHIVED, GONE, Obstacle, of_head, of_refusal
+from erasure.stores.s3.obstacles import ARCHIVED, CHANGED, GONE, Obstacle, locked_among, of_head, of_refusal
 from erasure.stores.s3.rows.base import Codec, RowCounts, RowRules, UnreadableRows, rules_for
 from erasure.stores.s3.rows.codecs import codec_of
 from erasure.targets import TargetSet
@@ -110,8 +110,9 @@ class Contents:
             try:
                 return self._read(version, codec)
             except ClientError as error:
-                if code_of(error) in GONE:
-                    return Judged(version=version)
+                if code_of(error) in GONE | CHANGED and (now := self._listed(version)) != version.etag:
+                    # Removed or written again since it was listed, in a bucket that keeps no versions.
+                    return self._judge(replace(version, etag=now)) if now else Judged(version=version)
                 obstacle = of_refusal(error)
                 if obstacle is None:
                     raise
@@ -133,17 +134,17 @@ class Contents:
                     raise lost.away(self._item.name) from None
         if not counts.to_mask:
             return Judged(version=version, counts=counts)
-        # Seen now, so that a plan says what rewriting would run into: a lock, or tags that may not be read.
-        head = self.head(version)
-        obstacle = of_head(head)
+        # Some servers tell of locks by HEAD alone.
+        obstacle = obstacle or locked_among(self._listing, [version]).get(version)
         if obstacle is None and version.is_latest:
-            kept_of(self._listing, version, head)
+            # Seen now, so that a plan says what rewriting would run into: tags or grants that may not be read.
+            kept_of(self._listing, version, answer)
         return Judged(version=version, counts=counts, obstacle=obstacle)
 
     def head(self, version: Version) -> Mapping[str, Any]:
-        """What S3 says of a version, checksum included."""
+        """What S3 says of a version without giving it."""
         answer: Mapping[str, Any] = self._listing.client.head_object(
-            Bucket=self._listing.bucket, ChecksumMode="ENABLED", **version.named
+            Bucket=self._listing.bucket, **version.named
         )
         return answer
 
@@ -154,7 +155,7 @@ class Contents:
         Raises Interrupted where the body breaks off, and botocore's ClientError.
         """
         answer = self._listing.client.get_object(
-            Bucket=self._listing.bucket, IfMatch=version.etag, **version.named
+            Bucket=self._listing.bucket, IfMatch=version.etag, ChecksumMode="ENABLED", **version.named
         )
         body = io.BufferedReader(_Body(answer["Body"], version.size), CHUNK_BYTES)
         try:
@@ -167,6 +168,13 @@ class Contents:
                 yield answer, cast(BinaryIO, file)
         finally:
             answer["Body"].close()
+
+    def _listed(self, version: Version) -> str:
+        """The ETag by which a version is listed now, empty where it is not. A server that lists what it does not give
+        must not pass for one where it is gone.
+        """
+        pages = self._listing.versions(version.key)
+        return next((one.etag for page in pages for one in page.entries if one == version), "")
 
     def _archived(self, version: Version) -> Obstacle | None:
         with errors(self._item.name):

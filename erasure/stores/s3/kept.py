@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from erasure.stores.s3.failures import code_of
 from erasure.stores.s3.listing import Listing, Version
 
-# Of the answer to a HEAD, by the same name in a PUT.
+# Of the answer to a GET, by the same name in a PUT.
 _HEADERS = (
     "CacheControl",
     "ContentDisposition",
@@ -37,19 +37,19 @@ _GRANTS = {
 _NO_GRANTS = frozenset({"NotImplemented", "AccessControlListNotSupported", "MethodNotAllowed"})
 
 
-def kept_of(listing: Listing, version: Version, head: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters for the PUT or the multipart upload; `head` is the answer to a HEAD with its checksum.
+def kept_of(listing: Listing, version: Version, answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters for the PUT or the multipart upload; `answer` is that to a GET with its checksum.
 
     Raises botocore's ClientError where tags or grants may not be read: what cannot be seen cannot be kept.
     """
-    kept: dict[str, Any] = {name: head[name] for name in _HEADERS if head.get(name) not in (None, "", {})}
+    kept: dict[str, Any] = {name: answer[name] for name in _HEADERS if answer.get(name) not in (None, "", {})}
     # As it was written; botocore's own reading of it is a date, and of nonsense none.
-    if head.get("ExpiresString"):
-        kept["Expires"] = head["ExpiresString"]
-    checksum = next((name for name in _CHECKSUMS if head.get(f"Checksum{name}")), None)
+    if answer.get("ExpiresString"):
+        kept["Expires"] = answer["ExpiresString"]
+    checksum = next((name for name in _CHECKSUMS if answer.get(f"Checksum{name}")), None)
     if checksum is not None:
         kept["ChecksumAlgorithm"] = checksum
-    tags = _tags(listing, version) if head.get("TagCount") else {}
+    tags = _tags(listing, version) if answer.get("TagCount") else {}
     if tags:
         kept["Tagging"] = urlencode(tags)
     return kept | _grants(listing, version)

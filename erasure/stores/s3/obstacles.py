@@ -20,6 +20,8 @@ _CLIENT_SIDE = frozenset({"x-amz-key", "x-amz-key-v2", "x-amz-iv", "x-amz-matdes
 _NO_LOCKS = frozenset({"ObjectLockConfigurationNotFoundError", "NotImplemented", "MethodNotAllowed"})
 DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "403"})
 GONE = frozenset({"NoSuchKey", "NoSuchVersion", "404"})
+# Another content than the one that was asked for by its ETag.
+CHANGED = frozenset({"PreconditionFailed", "412"})
 
 
 class Obstacle(StrEnum):

@@ -91,10 +91,10 @@ class Rewriter:
         if codec is None:
             return 0
         try:
-            kept = kept_of(self.listing, version, self.contents.head(version))
             with tempfile.SpooledTemporaryFile(max_size=SPOOLED_BYTES) as sink:
                 file = cast(BinaryIO, sink)
-                with self.contents.opened(version, codec) as (_, source):
+                with self.contents.opened(version, codec) as (answer, source):
+                    kept = kept_of(self.listing, version, answer)
                     counts = codec.rewrite(source, file, self.contents.rules)
                 size = file.seek(0, 2)
                 if not self.keeps_versions:

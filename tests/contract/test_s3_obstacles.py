@@ -1,0 +1,153 @@
+"""Files in S3 that cannot be rewritten: each is planned with its reason, stays byte for byte, and the others are done.
+
+Holds: broken files, locks, archives, what clients encrypted.
+Add here: another reason why a file stays as it is.
+Keep out: locks at whole objects (`test_s3_store.py`).
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from erasure.stores.base import no_progress
+from erasure.stores.s3.obstacles import of_head, of_refusal
+from sandbox.config import SandboxConfig
+from tests.contract.s3_rows_support import (
+    PEOPLE,
+    ROWS,
+    as_csv,
+    as_csv_gz,
+    as_parquet,
+    put_rows,
+    read,
+    store_of_rows,
+    table,
+)
+from tests.contract.s3_support import client_for, everything, hold, new_bucket, targets
+
+BROKEN = {
+    "exports/cut.csv.gz": as_csv_gz(table(*PEOPLE))[:-12],
+    "exports/torn.parquet": as_parquet(table(*PEOPLE))[:-30],
+    "exports/quotes.csv": as_csv(table(*PEOPLE)) + b'u1,u1@example.com,"never closed\r\n',
+    "exports/stranger.csv": b"person,email,answer\r\nu1,u1@example.com,yes\r\n",
+    "exports/no.jsonl": b'{"worker": "u1", "email": "u1@example.com"\n',
+}
+
+
+@pytest.mark.parametrize("key", BROKEN)
+def test_a_broken_file_is_named_and_stays_while_the_others_are_masked(s3_client: Any, key: str) -> None:
+    bucket = new_bucket(s3_client)
+    s3_client.put_object(Bucket=bucket, Key=key, Body=BROKEN[key])
+    put_rows(s3_client, bucket, "exports/whole.csv", table(*PEOPLE))
+    broken = [one for one in everything(s3_client, bucket) if one[0] == key]
+    store = store_of_rows(s3_client, bucket)
+
+    planned = store.count(targets("u1"))[ROWS]
+    done = store.mask(targets("u1"), no_progress)[ROWS]
+
+    assert planned == done
+    assert done.records == 1
+    (reason,) = done.not_erasable
+    assert reason.startswith("unreadable (") and reason.endswith(f": {key}")
+    assert "example.com" not in reason and "u1" not in reason
+    assert [one for one in everything(s3_client, bucket) if one[0] == key] == broken
+    assert s3_client.get_object(Bucket=bucket, Key=key)["Body"].read() == BROKEN[key]
+    assert read(s3_client, bucket, "exports/whole.csv") == table(*PEOPLE, masked=("u1",))
+    store.purge(targets("u1"), no_progress)
+
+
+def test_a_key_that_could_name_somebody_is_not_repeated(s3_client: Any) -> None:
+    bucket = new_bucket(s3_client)
+    for key in ("exports/ann%40example.com.csv", "exports/u1.csv"):
+        s3_client.put_object(Bucket=bucket, Key=key, Body=BROKEN["exports/stranger.csv"])
+
+    found = store_of_rows(s3_client, bucket).count(targets("u1"))[ROWS].not_erasable
+
+    assert sum(found.values()) == 2
+    assert not any("exports/" in reason for reason in found)
+
+
+def test_of_many_broken_files_their_number_is_told(s3_client: Any) -> None:
+    bucket = new_bucket(s3_client)
+    for number in range(25):
+        s3_client.put_object(Bucket=bucket, Key=f"exports/{number}.csv", Body=b"a,b\r\n1,2\r\n")
+
+    assert store_of_rows(s3_client, bucket).count(targets("u1"))[ROWS].not_erasable == {"unreadable": 25}
+
+
+@pytest.mark.parametrize("lock", ["hold", "GOVERNANCE", "COMPLIANCE"])
+def test_a_locked_file_is_not_written_over_since_its_rows_would_stay_below(s3_client: Any, lock: str) -> None:
+    bucket, key = new_bucket(s3_client, locking=True), "exports/a.csv"
+    version = put_rows(s3_client, bucket, key, table(*PEOPLE))
+    put_rows(s3_client, bucket, "exports/b.csv", table(*PEOPLE))
+    if lock == "hold":
+        hold(s3_client, bucket, key, version, "ON")
+    else:
+        until = datetime.now(UTC) + timedelta(days=1)
+        retention = {"Mode": lock, "RetainUntilDate": until}
+        s3_client.put_object_retention(Bucket=bucket, Key=key, Retention=retention)
+    store = store_of_rows(s3_client, bucket)
+
+    assert store.count(targets("u1")) == store.mask(targets("u1"), no_progress)
+
+    left = store.count(targets("u1"))[ROWS]
+    why = "under a legal hold" if lock == "hold" else "locked by a retention that has not ended"
+    assert (left.records, left.not_erasable) == (0, {f"{why}: {key}": 1})
+    assert [one for one in everything(s3_client, bucket) if one[0] == key] == [(key, version)]
+    assert read(s3_client, bucket, "exports/b.csv") == table(*PEOPLE, masked=("u1",))
+
+
+def test_what_a_client_has_encrypted_is_not_taken_for_rows(s3_client: Any) -> None:
+    bucket, key = new_bucket(s3_client), "exports/a.csv"
+    put_rows(s3_client, bucket, key, table(*PEOPLE), Metadata={"x-amz-key-v2": "wrapped", "x-amz-iv": "iv"})
+    before = everything(s3_client, bucket)
+
+    found = store_of_rows(s3_client, bucket).mask(targets("u1"), no_progress)[ROWS]
+
+    assert found.not_erasable == {f"encrypted by the client that wrote it: {key}": 1}
+    assert everything(s3_client, bucket) == before
+
+
+def test_an_archived_file_is_told_and_one_that_was_restored_is_read(s3_config: SandboxConfig) -> None:
+    """versitygw has no classes: there the answers are those that Amazon gives."""
+    client = client_for(s3_config)
+    bucket, key = new_bucket(client), "exports/a.csv"
+    put_rows(client, bucket, key, table(*PEOPLE))
+    restore: dict[str, str] = {}
+
+    def archived(parsed: dict[str, Any], **_: Any) -> None:
+        for entry in parsed.get("Versions", []):
+            entry["StorageClass"] = "DEEP_ARCHIVE"
+
+    def told(parsed: dict[str, Any], **_: Any) -> None:
+        parsed |= {"StorageClass": "DEEP_ARCHIVE", **restore}
+
+    client.meta.events.register("after-call.s3.ListObjectVersions", archived)
+    client.meta.events.register("after-call.s3.HeadObject", told)
+
+    found = store_of_rows(client, bucket).count(targets("u1"))[ROWS]
+    assert (found.records, found.not_erasable) == (0, {f"archived and not restored: {key}": 1})
+    restore["Restore"] = 'ongoing-request="false", expiry-date="Fri, 21 Dec 2040 00:00:00 GMT"'
+    assert store_of_rows(client, bucket).count(targets("u1"))[ROWS].records == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "operation", "why"),
+    [
+        ("AccessDenied", "GetObject", "not ours to read"),
+        ("403", "HeadObject", "not ours to read"),
+        ("InvalidObjectState", "GetObject", "archived and not restored"),
+        ("InvalidRequest", "GetObject", "encrypted with a key that only its writer has"),
+    ],
+)
+def test_a_refused_reading_says_why_the_object_stays(code: str, operation: str, why: str) -> None:
+    from botocore.exceptions import ClientError
+
+    assert of_refusal(ClientError({"Error": {"Code": code}}, operation)) == why
+    assert of_refusal(ClientError({"Error": {"Code": "NoSuchBucket"}}, operation)) is None
+
+
+def test_metadata_that_s3_does_not_show_would_be_lost_and_is_an_obstacle() -> None:
+    assert of_head({"MissingMeta": 2}) == "carrying metadata that S3 does not show"
+    assert of_head({"Metadata": {"a": "b"}}) is None
