@@ -21,14 +21,18 @@ from tests.contract.expectations_world import (
     ANN,
     BATCH,
     CONTROL,
+    EMAIL,
     INDEX,
     READERS,
     Judged,
+    document,
     drop_world,
     make_world,
     read,
 )
+from tests.faults.doorman import Doorman
 from tests.inventory_fixtures import kepler_inventory
+from tests.search_proxies import ElasticFace
 
 
 @pytest.fixture
@@ -99,6 +103,27 @@ def test_a_store_that_does_not_answer_raises_and_fails_in_the_whole(
         verdicts = {verdict.store: verdict for verdict in verify_all(away, inventory, BATCH, tmp_path)}
         assert [name for name, verdict in verdicts.items() if not verdict.success] == ["redis"]
         assert verdicts["redis"].failed[0].startswith("redis: could not be read")
+
+
+def test_survivors_are_found_through_elastics_client_and_a_shut_door_is_told(judged: Judged) -> None:
+    judged.search("PUT", f"{INDEX}/_doc/3", document((ANN, EMAIL)))
+    batch = read_batch(judged.settings, BATCH)
+    by_the_other = READERS["elasticsearch"](judged.settings, kepler_inventory(), batch)
+    with (
+        ElasticFace(judged.settings.elasticsearch.url) as face,
+        Doorman(face.url) as door,
+    ):
+        right = _changed(judged.settings, "elasticsearch", url=door.url_for())
+        assert READERS["elasticsearch"](right, kepler_inventory(), batch) == by_the_other
+        assert sum(reading.survivors for reading in by_the_other) == len(["latest", "judgments"])
+        assert face.spoken_by_elastics_client
+
+        wrong = _changed(judged.settings, "elasticsearch", url=door.url_for(password="wrong-secret"))
+        with pytest.raises(
+            StoreUnavailable, match=r"could not be read.*401.*check \[elasticsearch\] url"
+        ) as raised:
+            READERS["elasticsearch"](wrong, kepler_inventory(), batch)
+        assert "wrong-secret" not in str(raised.value)
 
 
 def test_wrong_credentials_are_told_without_any_value(judged: Judged) -> None:

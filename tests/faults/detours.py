@@ -16,7 +16,7 @@ from tests.flow_fixtures import Answer, Flow
 from tests.integration.raw_look import Snapshot
 
 Changes = dict[tuple[str, str], str]
-_SECRETS = frozenset({"password", "aws_secret_access_key", "job_url", "hash_key"})
+_SECRETS = frozenset({"password", "api_key", "aws_secret_access_key", "job_url", "hash_key"})
 
 
 def section_of(store: str) -> str:
