@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from erasure.inventory import Inventory, InventoryObject
+from erasure.inventory import Field, Inventory, InventoryObject
 from erasure.rules import Person, Rule, is_mask, is_masked, normalise_email
 from erasure.settings import Settings
 
@@ -120,17 +120,24 @@ def ruled_places(inventory: Inventory, store: str) -> tuple[str, ...]:
 def unjudged_places(inventory: Inventory, store: str, batch: VerifiedBatch) -> tuple[str, ...]:
     """The places about which nothing can be said once the values of persons are gone.
 
-    These are free text, and the email of records that know the person by email alone. Zero survivors are not
-    claimed there; the places are named instead.
+    These are free text, and the email of records that know the person by email alone, or such records as a whole. Zero
+    survivors are not claimed there; the places are named instead.
     """
     if batch.has_needles:
         return ()
-    return tuple(
+    fields = tuple(
         place(item.name, ruled.label)
         for item in inventory.of(store)
         for ruled in item.ruled_fields
-        if ruled.rule is Rule.SCRUB_TEXT or ruled.name == _sole_email(item)
+        if ruled.rule is Rule.SCRUB_TEXT or _is_sole_email(item, ruled)
     )
+    # Documents that go as a whole, and that only an email has told apart.
+    whole = tuple(
+        place(item.name, RECORD)
+        for item in inventory.of(store)
+        if item.rule is Rule.DELETE and store == "elasticsearch" and item.subject.contributor_id is None
+    )
+    return fields + whole
 
 
 def judged_places(inventory: Inventory, store: str, batch: VerifiedBatch) -> tuple[str, ...]:
@@ -139,6 +146,6 @@ def judged_places(inventory: Inventory, store: str, batch: VerifiedBatch) -> tup
     return tuple(name for name in ruled_places(inventory, store) if name not in unjudged)
 
 
-def _sole_email(item: InventoryObject) -> str | None:
-    known_otherwise = item.subject.contributor_id is not None or item.subject.via is not None
-    return None if known_otherwise else item.subject.email
+def _is_sole_email(item: InventoryObject, ruled: Field) -> bool:
+    whose = item.whose(ruled)
+    return whose.owner is None and item.subject.via is None and whose.email == ruled.name

@@ -4,20 +4,24 @@ A full read takes longer than a query by target, and sees what a query would not
 cut off at `ignore_above`, or written in another case.
 Holds: `read_search`.
 Add here: another way in which the engine keeps documents from being seen.
-Keep out: paths in documents (`documents.py`), queries that name persons (engines log some).
+Keep out: paths in documents (`documents.py`), whose a value is (`subjects.py`), queries that name persons (engines
+log some).
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, NoReturn
 
+from erasure.document_paths import plain
 from erasure.errors import StoreRefused, StoreUnavailable
 from erasure.inventory import Inventory, InventoryObject
+from erasure.rules import Rule
 from erasure.settings import Settings
 from erasure.stores.search.client import SearchError, Trouble
 from erasure.stores.search.server import SearchServer, search_server
-from expectations.readers.base import FieldReading, Tally, VerifiedBatch
-from expectations.readers.documents import pairs
+from expectations.readers.base import RECORD, FieldReading, Tally, VerifiedBatch, judged_places
+from expectations.readers.subjects import DocumentJudge
 
 _PAGE = 2_000
 _SCROLL = "2m"
@@ -28,34 +32,41 @@ _INDICES_AT_ONCE = 40
 
 def read_search(settings: Settings, inventory: Inventory, batch: VerifiedBatch) -> list[FieldReading]:
     """Every ruled path of every index pattern."""
+    judged = set(judged_places(inventory, "elasticsearch", batch))
     server = search_server(settings.elasticsearch)
     try:
         return [
-            reading for item in inventory.of("elasticsearch") for reading in _read_object(server, item, batch)
+            reading
+            for item in inventory.of("elasticsearch")
+            for reading in _read_object(server, item, batch)
+            if reading.place in judged
         ]
     finally:
         server.close()
 
 
 def _read_object(server: SearchServer, item: InventoryObject, batch: VerifiedBatch) -> list[FieldReading]:
+    judge = DocumentJudge(item, batch)
     tallies = {field: Tally() for field in item.ruled_fields}
     records = 0
     with _errors(item):
-        for document in _documents(server, item):
-            mine = False
-            for field, tally in tallies.items():
-                for value, owner in pairs(document, field.name, field.owner):
-                    if batch.holds(owner, value):
-                        mine = True
-                        tally.add(field.rule, value, owner)
-            records += mine
-    return [tally.reading(item, field.name, records) for field, tally in tallies.items()]
+        names, closed = _indices(server, item)
+        for document in _documents(server, item, names):
+            records += judge.survives(document) if item.rule is Rule.DELETE else judge.add(tallies, document)
+    if item.rule is Rule.DELETE:
+        left = {RECORD: Tally(survivors=records)}
+    else:
+        left = {field.name: tally for field, tally in tallies.items()}
+    readings = (tally.reading(item, name, records) for name, tally in left.items())
+    return [replace(reading, not_erasable=closed) for reading in readings]
 
 
-def _documents(server: SearchServer, item: InventoryObject) -> Iterator[dict[str, Any]]:
-    names = _indices(server, item)
-    paths = [path for field in item.ruled_fields for path in (field.name, field.owner) if path]
-    wanted = sorted({path.replace("[]", "") for path in paths})
+def _documents(server: SearchServer, item: InventoryObject, names: list[str]) -> Iterator[dict[str, Any]]:
+    subject = item.subject
+    paths = [subject.contributor_id, subject.email]
+    for field in item.ruled_fields:
+        paths += [field.name, field.owner, field.email]
+    wanted = sorted({plain(path) for path in paths if path})
     for start in range(0, len(names), _INDICES_AT_ONCE):
         indices = ",".join(names[start : start + _INDICES_AT_ONCE])
         _require_whole_sources(server, item, indices)
@@ -64,15 +75,14 @@ def _documents(server: SearchServer, item: InventoryObject) -> Iterator[dict[str
         yield from _scroll(server, item, indices, wanted)
 
 
-def _indices(server: SearchServer, item: InventoryObject) -> list[str]:
+def _indices(server: SearchServer, item: InventoryObject) -> tuple[list[str], int]:
+    """The names of those that can be read, and how many are closed."""
     # Names of indices rather than the pattern: an alias with a filter would hide documents.
     listed = server.list_indices(item.location)
-    closed = sum(index["status"] != "open" for index in listed)
-    if closed:
-        _refuse(item, f"{closed} of its indices are closed and cannot be read", "open them")
     if not listed:
         _refuse(item, "no index fits its pattern", "check the inventory and [elasticsearch] url")
-    return sorted(index["index"] for index in listed)
+    names = sorted(index["index"] for index in listed if index["status"] == "open")
+    return names, len(listed) - len(names)
 
 
 def _require_whole_sources(server: SearchServer, item: InventoryObject, indices: str) -> None:

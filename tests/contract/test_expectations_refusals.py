@@ -60,14 +60,16 @@ def test_a_batch_that_nobody_belongs_to_is_refused(judged: Judged) -> None:
 def test_a_place_that_is_missing_is_refused_and_never_clean(judged: Judged, tmp_path: Path) -> None:
     judged.sql("drop table login_events; alter table payments rename column iban to iban2")
     judged.clickhouse("drop table app_events sync")
-    judged.search("POST", f"{INDEX}/_close")
     for store, place in (
         ("postgres", "postgres/login_events"),
         ("clickhouse", "clickhouse/app_events"),
-        ("elasticsearch", "elasticsearch/units"),
     ):
         with pytest.raises(StoreRefused, match=place):
             verify_store(judged.settings, kepler_inventory(), BATCH, store, tmp_path)
+    judged.search("POST", f"{INDEX}/_close")
+    verdict = verify_store(judged.settings, kepler_inventory(), BATCH, "elasticsearch", tmp_path)
+    assert not verdict.success
+    assert (verdict.survivors, verdict.not_erasable) == (0, 2)
     judged.search("POST", f"{INDEX}/_open")
     judged.search("DELETE", INDEX)
     with pytest.raises(StoreRefused, match="no index fits"):

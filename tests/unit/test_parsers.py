@@ -29,7 +29,7 @@ from erasure.stores.s3.keys import KeyTemplate
 from erasure.stores.search.elements import Judge
 from erasure.stores.search.layout import in_groups, leaf_fields
 from erasure.targets import Needle, TargetSet, mint_batch_id, require_batch_id
-from expectations.readers.documents import pairs
+from expectations.readers.documents import Document
 from expectations.readers.keys import KeyPattern
 from sandbox.world.labels import LabelsError, collect_labels
 from tests.inventory_fixtures import kepler_inventory
@@ -306,8 +306,9 @@ def test_a_value_and_its_owner_are_found_by_store_and_judge_however_they_are_wri
     targets = TargetSet(batch_id="b-test", contributor_ids=frozenset({"w"}))
     assert [change.value for change in Judge(item, targets).examine(document).changes] == [MASK]
     assert Judge(item, replace(targets, contributor_ids=frozenset({"v"}))).examine(document).changes == []
-    judged = set(pairs(document, f"{parent}mail", f"{parent}who"))
-    assert {pair for pair in judged if pair[0] is not None} == {("m", "w")}
+    judged = Document(document)
+    ((lists, value),) = judged.values(f"{parent}mail")
+    assert (value, judged.beside(f"{parent}mail", lists, f"{parent}who")) == ("m", ["w"])
 
 
 # Labels

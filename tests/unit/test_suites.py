@@ -22,7 +22,7 @@ from expectations.readers.base import (
     ruled_places,
     unjudged_places,
 )
-from expectations.readers.documents import pairs
+from expectations.readers.documents import Document, text
 from expectations.readers.free_text import TextJudge
 from expectations.readers.keys import KeyPattern
 from expectations.readers.sql import TRUNCATED_IP
@@ -184,7 +184,12 @@ def test_a_field_keeps_its_owner_however_a_document_is_written() -> None:
 
 
 def _found(document: object, field: str, owner: str) -> set[tuple[str | None, str | None]]:
-    return {(value, who) for value, who in pairs(document, field, owner) if value is not None}
+    found = Document(document)
+    return {
+        (value, text(who))
+        for lists, value in found.values(field)
+        for who in found.beside(field, lists, owner) or [None]
+    }
 
 
 def test_a_key_belongs_to_a_whole_id_only() -> None:
