@@ -21,7 +21,11 @@ _LINES = {
     "s3": "S3 files deleted",
 }
 
-# Only PostgreSQL's users choose between two states, so only these are told.
+# What a purge does not reach; of PostgreSQL it depends on the state that its users have chosen.
+_SEARCH_PURGED = (
+    "purged: old documents merged away on every node that was there; snapshots, logs, followers and nodes that were away "
+    "may still hold some"
+)
 _PURGED = {
     "vacuumed": "vacuumed: index pages, WAL, replicas and backups may still hold old values",
     "purged": "purged: tables and indexes rewritten; WAL, replicas and backups may still hold old values",
@@ -98,6 +102,8 @@ def _summary(batch: Batch, found: Sequence[Step]) -> Iterator[str]:
     called = next((step.detail.get("called") for step in found if _is_purged(step, "postgres")), None)
     if called:
         yield f"✅ PostgreSQL {_PURGED[called]}"
+    if any(_is_purged(step, "elasticsearch") for step in found):
+        yield f"✅ Elasticsearch {_SEARCH_PURGED}"
     proof = (batch.access_proof or {}).get("state")
     if proof == "proven":
         yield "✅ Contributors successfully kicked out (fetch API failed as expected)"

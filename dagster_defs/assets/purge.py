@@ -18,7 +18,8 @@ GROUP = "purge"
 _WHAT = {
     "postgres": "Vacuumed or rewritten, as [database] purge says; `called` tells which. WAL may hold copies.",
     "clickhouse": "Inactive parts of the masked tables are gone.",
-    "elasticsearch": "Deleted documents are merged away and task documents removed; waits about 30 s for leases.",
+    "elasticsearch": "Old documents are merged away in every copy of a shard, and tasks of ours are removed; waits "
+    "about 30 s for leases. Snapshots, log files, followers in other clusters and nodes that are away may hold copies.",
     "s3": "Looked at again: no object, version or unfinished upload is left.",
     "redis": "Looked at again: no key is left.",
 }

@@ -65,6 +65,12 @@ class SearchServer:
         answer: Answer = self._client.ask("GET", _path(indices, "_stats"), params=params)
         return answer
 
+    def list_shards(self, indices: str) -> Sequence[Answer]:
+        """Every copy of a shard, and each that is missing, with its state and why it is missing."""
+        params = {"format": "json", "h": "index,state,unassigned.reason"}
+        listed: Sequence[Answer] = self._client.ask("GET", _path("_cat", "shards", indices), params=params)
+        return listed
+
     def segments(self, indices: str) -> Answer:
         answer: Answer = self._client.ask("GET", _path(indices, "_segments"))
         return answer
@@ -81,8 +87,17 @@ class SearchServer:
         params = {"max_num_segments": "1"}
         self._client.ask("POST", _path(indices, "_forcemerge"), params=params, seconds=seconds)
 
-    def delete_index(self, index: str) -> None:
-        self._client.ask("DELETE", _path(index))
+    # Snapshots
+
+    def repositories(self) -> Answer:
+        """The repositories of snapshots, by name."""
+        answer: Answer = self._client.ask("GET", "/_snapshot")
+        return answer
+
+    def running_snapshots(self) -> Answer:
+        """The snapshots that are being taken now, with the `indices` of each."""
+        answer: Answer = self._client.ask("GET", "/_snapshot/_status")
+        return answer
 
     # Documents
 
@@ -112,6 +127,10 @@ class SearchServer:
         body = "".join(f"{json.dumps(line)}\n" for line in lines)
         answer: Answer = self._client.ask("POST", "/_bulk", body=body)
         return answer
+
+    def delete_document(self, index: str, document_id: str) -> None:
+        """Fails where it is not there."""
+        self._client.ask("DELETE", _path(index, "_doc", document_id))
 
     # Tasks
 

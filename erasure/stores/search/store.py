@@ -18,6 +18,7 @@ from erasure.stores.search.failures import STORE, speaking_of
 from erasure.stores.search.field_checks import notices_of, problems_of_fields
 from erasure.stores.search.layout import in_groups, indices_behind, layouts_of
 from erasure.stores.search.masking import Masking
+from erasure.stores.search.outside import outside
 from erasure.stores.search.server import SearchServer
 from erasure.targets import TargetSet
 
@@ -79,7 +80,12 @@ class SearchStore:
             ]
             problems += problems_of_fields(item, layouts, file=file)
             notices += notices_of(item, layouts)
-        return Survey(problems=tuple(problems), notices=tuple(notices))
+        return Survey(problems=tuple(problems), notices=(*notices, *self._out_of_reach()))
+
+    def _out_of_reach(self) -> tuple[str, ...]:
+        with speaking_of(None):
+            found = [indices_behind(self._server, item.location).open for item in self._objects]
+            return tuple(outside(self._server, sorted({name for names in found for name in names})))
 
     def holdings(self) -> Holdings:
         """The documents of each object, up to a thousand."""
@@ -131,7 +137,6 @@ class SearchStore:
         remover = CopiesRemover(self._server, object_name=item.name, deadline=deadline)
         with speaking_of(item.name):
             remover.rewrite(tuple(tallies))
-            remover.drop_tasks()
         progress(item.name, documents, documents)
         return Count(records=documents, total=sum(tally.total for tally in tallies.values()))
 

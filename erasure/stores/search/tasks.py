@@ -14,6 +14,7 @@ from erasure.errors import Incomplete
 from erasure.stores.search.client import SearchError
 from erasure.stores.search.failures import STORE, refusal
 from erasure.stores.search.server import SearchServer
+from erasure.stores.search.stored_tasks import marked
 
 _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 1.0
@@ -35,10 +36,11 @@ def update_by_query(
     """Starts the task, tells how many documents it has updated, and judges its end."""
     started = server.update_by_query(
         indices,
-        body,
+        marked(body),
         {
             "wait_for_completion": "false",
-            "conflicts": "abort",
+            # Among busy writers a task that ends at the first conflict ends at once, however often it is tried.
+            "conflicts": "proceed",
             "slices": "auto",
             "expand_wildcards": "open,hidden",
             "ignore_unavailable": "false",
@@ -86,8 +88,8 @@ def _changed(figures: Mapping[str, Any]) -> int:
 def judge(answer: Mapping[str, Any], *, object_name: str) -> int:
     """How many documents were updated or deleted, where everything says that the task did what it could.
 
-    A failed task answers with 200, a cancelled one has no failures. A conflict with another writer ends the
-    task early and is no error here: only a fresh count can tell what is left.
+    A failed task answers with 200, a cancelled one has no failures. A document that somebody else wrote to meanwhile
+    is left out, which is no error here: only a fresh count can tell what is left.
     """
     if error := answer.get("error"):
         caused = error.get("caused_by") or {}
@@ -107,9 +109,8 @@ def judge(answer: Mapping[str, Any], *, object_name: str) -> int:
         raise Incomplete(
             store=STORE, object_name=object_name, what="the masking task ran out of time", remedy="resume"
         )
-    done = _changed(response) + int(response.get("noops", 0))
-    conflicts = bool(response.get("version_conflicts")) or bool(response.get("failures"))
-    if not conflicts and done != response.get("total"):
+    done = _changed(response) + int(response.get("noops", 0)) + int(response.get("version_conflicts", 0))
+    if done != response.get("total"):
         raise Incomplete(
             store=STORE,
             object_name=object_name,
