@@ -1,4 +1,4 @@
-"""`python -m bench`: what the product costs in PostgreSQL and ClickHouse, against the same by hand and by loops.
+"""`python -m bench`: what the product costs in three stores, against the same by hand and by loops.
 
 Starts engines of its own below a directory of its own, which are gone at the end.
 Add here: an option of the whole bench.
@@ -9,48 +9,77 @@ import argparse
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bench.clickhouse import ClickHouseBench
 from bench.postgres import PostgresBench
 from bench.results import Result, as_text, write
 from bench.scene import Size, size_of
+from bench.search import SearchBench
 from erasure.settings import var_dir
 from sandbox.supervisor import Sandbox
 
-ENGINES = ("postgres", "clickhouse")
+SQL_ENGINES = ("postgres", "clickhouse")
+SEARCH_KINDS = ("opensearch", "elasticsearch")
 
 
-def measure(sandbox: Sandbox, size: Size, say: Callable[[str], None]) -> list[Result]:
-    """Both stores, one after the other, on engines that run."""
+def measure_sql(sandbox: Sandbox, size: Size, say: Callable[[str], None]) -> list[Result]:
+    """Both SQL stores, one after the other, on engines that run."""
     pids = {engine.name: engine.pid or 0 for engine in sandbox.status()}
     results = PostgresBench(sandbox.config, pids["postgres"], size, say).run()
     return results + ClickHouseBench(sandbox.config, pids["clickhouse"], size, say).run()
+
+
+def measure_search(sandbox: Sandbox, size: Size, say: Callable[[str], None]) -> list[Result]:
+    """The search server that runs, whichever it is."""
+    (pid,) = (engine.pid or 0 for engine in sandbox.status() if engine.name == "search")
+    return SearchBench(sandbox.config, pid, sandbox.kind("search"), size, say).run()
 
 
 def main() -> None:
     """Measures, writes `var/bench/results.json`, and prints it as a table."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "--scale", type=float, default=1.0, help="1 is 2,000,000 judgments and 20,000,000 metrics"
+        "--scale",
+        type=float,
+        default=1.0,
+        help="1 is 2,000,000 judgments, 20,000,000 metrics and 1,000,000 documents",
+    )
+    parser.add_argument(
+        "--of", action="append", choices=("sql", *SEARCH_KINDS), help="only these; all where none is named"
     )
     parser.add_argument("--out", type=Path, default=var_dir() / "bench" / "results.json")
     options = parser.parse_args()
-    # Outside the checkout: run as root, PostgreSQL works under an account that must get there.
-    root = Path(tempfile.mkdtemp(prefix="sandbox-bench-"))
-    sandbox = Sandbox(root, engines=ENGINES)
-    try:
-        sandbox.up()
-        results = measure(
-            sandbox, size_of(options.scale), lambda line: print(line, file=sys.stderr, flush=True)
-        )
-    finally:
-        sandbox.down()
-        shutil.rmtree(root, ignore_errors=True)
+    wanted = options.of or ["sql", *SEARCH_KINDS]
+    size = size_of(options.scale)
+    results: list[Result] = []
+    if "sql" in wanted:
+        results += _alone(measure_sql, size, SQL_ENGINES)
+    for kind in SEARCH_KINDS:
+        if kind in wanted:
+            results += _alone(measure_search, size, ("search",), {"search": kind})
     write(results, options.out)
     print(as_text(results))
     print(f"written to {options.out}")
+
+
+def _alone(
+    measure: Callable[[Sandbox, Size, Callable[[str], None]], list[Result]],
+    size: Size,
+    engines: Sequence[str],
+    kinds: Mapping[str, str | None] | None = None,
+) -> list[Result]:
+    """Measured on engines that are started for it, with no others beside them."""
+    # Outside the checkout: run as root, PostgreSQL works under an account that must get there.
+    root = Path(tempfile.mkdtemp(prefix="sandbox-bench-"))
+    sandbox = Sandbox(root, engines=engines, kinds=kinds)
+    try:
+        sandbox.up()
+        return measure(sandbox, size, lambda line: print(line, file=sys.stderr, flush=True))
+    finally:
+        sandbox.down()
+        shutil.rmtree(root, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,12 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 
 from bench import scene
-from bench.measuring import Measured, measured, median_of
-from bench.postgres import WrongOutcome
+from bench.measuring import Measured, WrongOutcome, measured, median_of
 from bench.results import Result
 from bench.scene import ID_PREFIX, JOB, PROJECT, UNIT, Size
 from erasure.settings import PROJECT_ROOT
 from erasure.stores.base import no_progress
 from erasure.stores.clickhouse.store import ClickHouseStore
-from erasure.targets import Needle, TargetSet
 from sandbox.config import SandboxConfig
 
 TABLE = "unit_metrics"
@@ -85,7 +83,7 @@ class ClickHouseBench:
             settings=self._settings.clickhouse,
             **scene.store_arguments(self._settings, "clickhouse", TABLE),
         )
-        targets = self._targets()
+        targets = scene.targets_of(self._size)
         runs, recounts = [], []
         for _ in range(self._size.repeats):
             self._refill()
@@ -102,17 +100,6 @@ class ClickHouseBench:
                 f"clickhouse: mask {runs[-1].seconds:.2f} s, and {recount.seconds:.2f} s to count again"
             )
         return median_of(runs), median_of(recounts).seconds
-
-    def _targets(self) -> TargetSet:
-        ids = [scene.contributor_id(number) for number in range(self._size.targets)]
-        return TargetSet(
-            batch_id=scene.BATCH,
-            contributor_ids=frozenset(ids),
-            needles=tuple(
-                Needle(contributor_id=contributor_id, kind="email", value=f"person{number}@example.com")
-                for number, contributor_id in enumerate(ids)
-            ),
-        )
 
     def _bare(self) -> None:
         self._client.command(

@@ -17,6 +17,10 @@ _SAMPLED_EVERY = 0.2
 _MEGA = 1024 * 1024
 
 
+class WrongOutcome(Exception):
+    """A way has not done what it was measured for."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Measured:
     """One run, or the median of several; megabytes are the most of all runs."""

@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 
 from bench import scene
-from bench.measuring import Measured, measured, median_of
+from bench.measuring import Measured, WrongOutcome, measured, median_of
 from bench.results import Result
 from bench.scene import BATCH, ID_PREFIX, JOB, PROJECT, UNIT, Size
 from erasure.counts import Count
@@ -41,10 +41,6 @@ _TARGETS = (
     f"select contributor_id::uuid from erasure.targets where batch_id = '{BATCH}' and kind = 'contributor'"
 )
 _DONE = "select count(*) from judgments where contributor_email = 'DELETED_USER' and ip like '%.0'"
-
-
-class WrongOutcome(Exception):
-    """A way has not done what it was measured for."""
 
 
 class PostgresBench:

@@ -16,6 +16,9 @@ class Result:
 
     per_contributor_s: the whole loop; extrapolated from `per_contributor_sample` contributors where these are fewer.
     recount_s: what ours does beside, once everything is masked, and the other two don't.
+    plain_loop_s, plain_loop_left: a loop that waits for nothing, and how many of the people it leaves unmasked in some
+    record; ours leaves nobody. Where nothing like it is measured, none.
+    quarter_rss_mb: the peak of `peak_rss_mb` with a quarter of the records, for the same people.
     """
 
     store: str
@@ -29,6 +32,9 @@ class Result:
     peak_rss_mb: int
     engine_peak_mb: int
     recount_s: float
+    plain_loop_s: float | None = None
+    plain_loop_left: int | None = None
+    quarter_rss_mb: int | None = None
 
     @property
     def ratio_bare(self) -> float:

@@ -15,6 +15,7 @@ from erasure.ledger import lease as leases
 from erasure.ledger.database import connect, migrate
 from erasure.settings import Settings
 from erasure.stores.sql import MaskExpressions
+from erasure.targets import Needle, TargetSet
 from sandbox.config import SandboxConfig
 
 BATCH = "b20260101T000000Z-be0c40"
@@ -30,8 +31,10 @@ class Size:
 
     judgments: int
     metrics: int
+    documents: int
     contributors: int
     repeats: int = 3
+    search_sample: int = 300
     clickhouse_sample: int = 5
     unindexed_sample: int = 10
 
@@ -42,14 +45,36 @@ class Size:
 
 
 def size_of(scale: float) -> Size:
-    """1 is the size that design.md names: 2,000,000 judgments, 20,000,000 metrics, 10,000 contributors erased."""
+    """1 is 2,000,000 judgments, 20,000,000 metrics and 1,000,000 documents, and 10,000 contributors erased."""
     contributors = max(20, int(100_000 * scale) // 10 * 10)
-    return Size(judgments=20 * contributors, metrics=200 * contributors, contributors=contributors)
+    return Size(
+        judgments=20 * contributors,
+        metrics=200 * contributors,
+        documents=10 * contributors,
+        contributors=contributors,
+    )
 
 
 def contributor_id(number: int) -> str:
     """The id of the so-manieth contributor, counted from 0; the first tenth is erased."""
     return f"{ID_PREFIX}{number:012d}"
+
+
+def email(number: int) -> str:
+    """That contributor's email."""
+    return f"person{number}@example.com"
+
+
+def targets_of(size: Size) -> TargetSet:
+    """The first tenth, with an email each."""
+    ids = [contributor_id(number) for number in range(size.targets)]
+    return TargetSet(
+        batch_id=BATCH,
+        contributor_ids=frozenset(ids),
+        needles=tuple(
+            Needle(contributor_id=each, kind="email", value=email(number)) for number, each in enumerate(ids)
+        ),
+    )
 
 
 def settings_of(config: SandboxConfig, database: str) -> Settings:

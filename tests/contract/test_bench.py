@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.__main__ import measure
+from bench.__main__ import measure_search, measure_sql
 from bench.clickhouse import ClickHouseBench
-from bench.postgres import PostgresBench, WrongOutcome
+from bench.measuring import WrongOutcome
+from bench.postgres import PostgresBench
 from bench.results import as_text, write
-from bench.scene import Size, size_of
+from bench.scene import Size, contributor_id, size_of
+from bench.search import SearchBench, document
 from sandbox.supervisor import Sandbox
 from tests.sandbox_fixtures import pids
 
@@ -32,28 +34,30 @@ KEYS = {
     "ratio_bare",
     "ratio_per_contributor",
 }
-TINY = replace(size_of(0.001), repeats=1, clickhouse_sample=2, unindexed_sample=3)
+TINY = replace(size_of(0.001), repeats=1, search_sample=4, clickhouse_sample=2, unindexed_sample=3)
 
 
 def test_the_size_that_is_promised_is_that_of_scale_one() -> None:
     size = size_of(1)
     assert (size.judgments, size.metrics, size.targets) == (2_000_000, 20_000_000, 10_000)
+    assert size.documents == 1_000_000
     assert size_of(0).targets == 2
 
 
 def test_every_way_masks_what_it_should_and_is_written_down(sandbox: Sandbox, tmp_path: Path) -> None:
     said: list[str] = []
-    results = measure(sandbox, TINY, said.append)
+    results = measure_sql(sandbox, TINY, said.append) + measure_search(sandbox, TINY, said.append)
     file = tmp_path / "bench" / "results.json"
     write(results, file)
 
     entries = json.loads(file.read_text(encoding="utf-8"))
     assert all(entry.keys() >= KEYS for entry in entries)
-    assert [entry["store"] for entry in entries] == ["postgres"] * 4 + ["clickhouse"]
+    assert [entry["store"] for entry in entries] == ["postgres"] * 4 + ["clickhouse"] + ["elasticsearch"] * 3
     assert {entry["contributors"] for entry in entries} == {TINY.targets}
     assert {(entry["store"], entry["records"]) for entry in entries} == {
         ("postgres", TINY.judgments // 10),
         ("clickhouse", TINY.metrics // 10),
+        ("elasticsearch", documents_of_targets()),
     }
     for entry in entries:
         assert all(entry[key] > 0 for key in ("ours_s", "bare_s", "per_contributor_s", "peak_rss_mb"))
@@ -65,6 +69,17 @@ def test_every_way_masks_what_it_should_and_is_written_down(sandbox: Sandbox, tm
     assert all(any(line.startswith("postgres: ") and way in line for line in said) for way in ways)
     ways = ("mask", "one mutation by hand", "a mutation a contributor")
     assert all(any(line.startswith("clickhouse: ") and way in line for line in said) for way in ways)
+    ways = ("mask of", "by hand", "written to, nobody left", "with a refresh", "left unmasked")
+    assert all(any(line.startswith(sandbox.kind("search")) and way in line for line in said) for way in ways)
+
+
+def documents_of_targets() -> int:
+    """Those that name a contributor who is erased, by the documents themselves."""
+    erased = {contributor_id(number) for number in range(TINY.targets)}
+    return sum(
+        bool(erased & {judgment["workerId"] for judgment in document(number, TINY.contributors)["judgments"]})
+        for number in range(TINY.documents)
+    )
 
 
 class IdlePostgres(PostgresBench):
@@ -79,6 +94,20 @@ class IdleClickHouse(ClickHouseBench):
 
     def _bare(self) -> None:
         return
+
+
+class IdleSearch(SearchBench):
+    """The same."""
+
+    def _by_hand(self) -> None:
+        return
+
+
+def test_an_update_by_hand_that_leaves_somebody_unmasked_is_no_result(sandbox: Sandbox) -> None:
+    engine = sandbox.kind("search")
+    idle = IdleSearch(sandbox.config, pids(sandbox)["search"], engine, TINY, lambda line: None)
+    with pytest.raises(WrongOutcome, match=f"{engine}: {TINY.targets} people are left unmasked"):
+        idle.run()
 
 
 @pytest.mark.parametrize(("bench", "engine"), [(IdlePostgres, "postgres"), (IdleClickHouse, "clickhouse")])

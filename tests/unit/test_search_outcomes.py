@@ -69,9 +69,14 @@ def test_a_task_with_an_error_is_refused() -> None:
 
 
 def test_conflicts_with_other_writers_are_left_to_the_next_count() -> None:
+    assert judge(ended(total=6, version_conflicts=1), object_name="units") == 3
+
+
+def test_conflicts_do_not_hide_that_a_task_ended_early() -> None:
     conflict = failure("version_conflict_engine_exception", 409)
 
-    assert judge(ended(total=9, version_conflicts=1, failures=[conflict]), object_name="units") == 3
+    with pytest.raises(Incomplete, match="looked at 6 of 9 documents"):
+        judge(ended(total=9, version_conflicts=1, failures=[conflict]), object_name="units")
 
 
 def test_a_conflict_does_not_hide_another_failure() -> None:
