@@ -39,7 +39,9 @@ class ArrowRows:
         self.ruled_names = frozenset(
             (place.element + cell.path)[0] for place in self._places for cell in place.cells
         )
-        unknown = [shown_column(name) for name in _leaves(root, "") if not _is_known(name, rules.known)]
+        # Where rows go as a whole, so do all of their columns.
+        names = () if rules.delete else _leaves(root, "")
+        unknown = [shown_column(name) for name in names if not _is_known(name, rules.known)]
         tally.meet(unknown, row=None, writes=writes)
         subjects = rules.subjects
         self._ids = pa.array(sorted(subjects.ids), pa.string())
@@ -164,7 +166,7 @@ def _require(root: pa.DataType, place: Place) -> None:
             raise UnreadableRows(Flaw.HEADER, f"its schema has more than one {name}")
     for path in (path for path in (place.owner, *place.emails) if path is not None):
         kind = _leaf_type(root, place.element + path)
-        if not (_is_text(kind) or _is_number(kind) or _is_uuid(kind)):
+        if not (_is_text(kind) or _is_number(kind) or _is_uuid(kind) or pa.types.is_null(kind)):
             raise UnreadableRows(Flaw.VALUE, f"{names[path]} is {kind}, which names nobody")
     for cell in place.cells:
         field = _field(root, place.element + cell.path)
@@ -176,7 +178,8 @@ def _require(root: pa.DataType, place: Place) -> None:
 
 
 def _can_write(rule: Rule, kind: pa.DataType, *, nullable: bool) -> bool:
-    if rule is Rule.CLEAR:
+    # A column in which there has never been a value has no type either.
+    if rule is Rule.CLEAR or pa.types.is_null(kind):
         return bool(nullable)
     return _is_text(kind) or (
         rule is Rule.COARSEN_DATE and bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))
@@ -207,18 +210,12 @@ def _within_lists(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def _values_of(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
-
-
 def _is_text(kind: pa.DataType) -> bool:
-    kind = _values_of(kind)
     return any(
         is_a(kind)
         for is_a in (
             pa.types.is_string,
             pa.types.is_large_string,
-            pa.types.is_string_view,
             pa.types.is_binary,
             pa.types.is_large_binary,
         )
@@ -316,8 +313,6 @@ def _texts_with_elements(elements: Any, path: Path) -> tuple[Any, Any]:
 
 def _as_texts(values: Any) -> Any:
     kind = values.type
-    if pa.types.is_dictionary(kind):
-        values = values.cast(kind.value_type)
     if _is_uuid(kind):
         storage = values.storage if isinstance(kind, pa.BaseExtensionType) else values
         return pa.array(
@@ -331,7 +326,7 @@ def _as_texts(values: Any) -> Any:
 
 def _masked_values(old: Any, cell: RuledCell, persons: list[Person]) -> Any:
     """The values after their rule, in the same type."""
-    if cell.rule is Rule.CLEAR:
+    if cell.rule is Rule.CLEAR or pa.types.is_null(old.type):
         return pa.nulls(len(old), old.type)
     if not _is_text(old.type):
         return pc.floor_temporal(old, unit="year").cast(old.type)
@@ -340,13 +335,12 @@ def _masked_values(old: Any, cell: RuledCell, persons: list[Person]) -> Any:
         None if text is None else masked_text(cell.rule, text, person)
         for text, person in zip(texts, persons, strict=True)
     ]
-    made = pa.array(new, pa.string()).cast(_values_of(old.type))
-    return made.dictionary_encode().cast(old.type) if pa.types.is_dictionary(old.type) else made
+    return pa.array(new, pa.string()).cast(old.type)
 
 
 def _differences(old: Any, new: Any, rule: Rule) -> Any:
     """Which values their rule changes; what is NULL stays so."""
-    if rule is Rule.CLEAR:
+    if rule is Rule.CLEAR or pa.types.is_null(old.type):
         return old.is_valid().to_numpy(zero_copy_only=False)
     if _is_text(old.type):
         old, new = _as_texts(old), _as_texts(new)

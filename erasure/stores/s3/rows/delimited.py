@@ -102,7 +102,8 @@ class _Table:
         self._width = len(names)
         place = rules.places[0]
         columns = _columns(names, [place.owner, *place.emails, *(cell.path for cell in place.cells)])
-        unknown = (shown_column(name) for name in names if name not in rules.known)
+        # Where rows go as a whole, so do all of their columns.
+        unknown = (shown_column(name) for name in names if name not in rules.known and not rules.delete)
         tally.meet(unknown, row=None, writes=writes)
         self._id = columns[place.owner] if place.owner is not None else None
         self._email = columns[place.emails[0]] if place.emails else None

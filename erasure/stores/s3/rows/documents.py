@@ -39,7 +39,8 @@ class DocumentRows:
         self._rules = rules
         self._tally = tally
         self._writes = writes
-        self._known = _known(rules.known)
+        # Where rows go as a whole, so does all that is in them.
+        self._known = _Known(covers=True) if rules.delete else _known(rules.known)
         paths = [(*place.element, *path) for place in rules.places for path in _paths(place)]
         self._wanted = _wanted(paths)
         self._decisive = frozenset(step for path in paths for step in path)

@@ -20,7 +20,8 @@ def line_blocks(source: Readable, joined: Joined | None = None) -> Iterator[tupl
     Put together by `\\n` and with that end, the rows are what was read.
     """
     rest = b""
-    while piece := source.read(CHUNK):
+    # As much again as is left over, so that a row of many lines is not gone through once for each piece of it.
+    while piece := _filled(source, max(CHUNK, len(rest))):
         block = rest + piece
         end = block.rfind(b"\n")
         if end < 0:
@@ -42,3 +43,12 @@ def line_blocks(source: Readable, joined: Joined | None = None) -> Iterator[tupl
         if unfinished:
             raise UnreadableRows(Flaw.QUOTES, "quotes are not balanced")
         yield rows, b""
+
+
+def _filled(source: Readable, size: int) -> bytes:
+    """That many bytes, or all that are left; a source may return fewer at a time."""
+    pieces, missing = [], size
+    while missing > 0 and (piece := source.read(missing)):
+        pieces.append(piece)
+        missing -= len(piece)
+    return b"".join(pieces)

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from erasure.errors import safe_reason
 from erasure.stores.s3.rows.arrow_files import Guarded
 from erasure.stores.s3.rows.base import Flaw, RowCounts, RowRules, UnreadableRows
 from erasure.stores.s3.rows.tally import Tally
@@ -65,7 +66,7 @@ class Parquet:
             for group in range(file.num_row_groups):
                 held: list[pa.RecordBatch] = []
                 for batch in _batches(file, group, None):
-                    held.append(_without_dictionaries(rows.masked(batch)))
+                    held.append(rows.masked(batch))
                     if sum(each.nbytes for each in held) > GROUP_AT_MOST:
                         written += _write(writer, held)
                         held = []
@@ -105,18 +106,23 @@ def _flaws(source: Guarded) -> Iterator[None]:
             raise UnreadableRows(
                 Flaw.ENCRYPTED, "columns of it are encrypted, and nobody here has their key"
             ) from None
-        raise UnreadableRows(Flaw.FORMAT, "it is no whole Parquet file") from None
+        what = f"it is no whole Parquet file, or one that Arrow cannot read ({safe_reason(error)})"
+        raise UnreadableRows(Flaw.FORMAT, what) from None
 
 
 def _rows_of(file: pq.ParquetFile, rules: RowRules, tally: Tally, *, writes: bool) -> Any:
     # Imported here: it needs Arrow, which takes a while.
     from erasure.stores.s3.rows.arrow_rows import ArrowRows
 
-    return ArrowRows(file.schema_arrow, rules, tally, writes=writes)
+    return ArrowRows(_written_schema(file), rules, tally, writes=writes)
 
 
 def _batches(file: pq.ParquetFile, group: int, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
-    yield from file.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group], columns=columns)
+    import pyarrow as pa
+
+    for batch in file.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group], columns=columns):
+        schema = pa.schema([field.with_type(_plain(field.type)) for field in batch.schema])
+        yield batch if schema.equals(batch.schema) else batch.cast(schema)
 
 
 def _write(writer: pq.ParquetWriter, batches: list[pa.RecordBatch]) -> int:
@@ -147,35 +153,29 @@ def _add_metadata(writer: pq.ParquetWriter, file: pq.ParquetFile) -> None:
 
 def _written_schema(file: pq.ParquetFile) -> pa.Schema:
     """The schema without dictionaries: the writer would write each with all the values that it once had, masked or
-    not. That columns are dictionaries to Arrow stands in the file's metadata, which stay.
+    not. That columns are dictionaries (or views) to Arrow stands in the file's metadata, which stay.
     """
     import pyarrow as pa
 
     schema = file.schema_arrow
-    fields = [field.with_type(_decoded(field.type)) for field in schema]
+    fields = [field.with_type(_plain(field.type)) for field in schema]
     return pa.schema(fields)
 
 
-def _decoded(kind: pa.DataType) -> pa.DataType:
+def _plain(kind: pa.DataType) -> pa.DataType:
     import pyarrow as pa
 
     if pa.types.is_dictionary(kind):
         return kind.value_type
+    if pa.types.is_string_view(kind):
+        return pa.string()
     if pa.types.is_struct(kind):
-        return pa.struct([field.with_type(_decoded(field.type)) for field in kind])
+        return pa.struct([field.with_type(_plain(field.type)) for field in kind])
     if pa.types.is_large_list(kind):
-        return pa.large_list(kind.value_field.with_type(_decoded(kind.value_type)))
+        return pa.large_list(kind.value_field.with_type(_plain(kind.value_type)))
     if pa.types.is_list(kind):
-        return pa.list_(kind.value_field.with_type(_decoded(kind.value_type)))
+        return pa.list_(kind.value_field.with_type(_plain(kind.value_type)))
     return kind
-
-
-def _without_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
-    import pyarrow as pa
-
-    fields = [field.with_type(_decoded(field.type)) for field in batch.schema]
-    schema = pa.schema(fields, metadata=batch.schema.metadata)
-    return batch if schema.equals(batch.schema) else batch.cast(schema)
 
 
 def _properties(file: pq.ParquetFile, ruled: frozenset[str]) -> dict[str, Any]:
@@ -231,7 +231,7 @@ def _kept_properties(file: pq.ParquetFile, ruled: frozenset[str]) -> dict[str, A
         kept["column_encoding"] = {path: found[0] for path, found in chosen.items() if found}
     if bloomed:
         most = max(group.num_rows for group in groups)
-        kept["bloom_filter_options"] = {name: {"ndv": max(most, 1)} for name in bloomed}
+        kept["bloom_filter_options"] = {path: {"ndv": max(most, 1)} for path in bloomed}
     return kept
 
 
