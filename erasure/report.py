@@ -23,8 +23,8 @@ _LINES = {
 
 # What a purge does not reach; of PostgreSQL it depends on the state that its users have chosen.
 _SEARCH_PURGED = (
-    "purged: old documents merged away on every node that was there; snapshots, logs, followers and nodes that were away "
-    "may still hold some"
+    "purged: old documents merged away on every node that was there; snapshots, logs, followers and nodes that were "
+    "away may still hold some"
 )
 _PURGED = {
     "vacuumed": "vacuumed: index pages, WAL, replicas and backups may still hold old values",

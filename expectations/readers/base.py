@@ -131,11 +131,10 @@ def unjudged_places(inventory: Inventory, store: str, batch: VerifiedBatch) -> t
         for ruled in item.ruled_fields
         if ruled.rule is Rule.SCRUB_TEXT or _is_sole_email(item, ruled)
     )
-    # Documents that go as a whole, and that only an email has told apart.
     whole = tuple(
         place(item.name, RECORD)
         for item in inventory.of(store)
-        if item.rule is Rule.DELETE and store == "elasticsearch" and item.subject.contributor_id is None
+        if item.rule is Rule.DELETE and _only_email_tells(item)
     )
     return fields + whole
 
@@ -144,6 +143,11 @@ def judged_places(inventory: Inventory, store: str, batch: VerifiedBatch) -> tup
     """The places that must be read, each of them once, before a store can be called clean."""
     unjudged = set(unjudged_places(inventory, store, batch))
     return tuple(name for name in ruled_places(inventory, store) if name not in unjudged)
+
+
+def _only_email_tells(item: InventoryObject) -> bool:
+    in_document = item.store == "elasticsearch" and item.subject.contributor_id is None
+    return in_document or "{email}" in item.location
 
 
 def _is_sole_email(item: InventoryObject, ruled: Field) -> bool:

@@ -8,6 +8,7 @@ Keep out: clients, and what lies under a key.
 import re
 
 PLACEHOLDER = "{contributor_id}"
+EMAIL = "{email}"
 _UUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 _OWNER = f"(?P<owner>{_UUID})"
 

@@ -2,19 +2,23 @@
 
 Holds: `read_s3`.
 Add here: another listing in which data of a person can stand.
-Keep out: key templates (`keys.py`), contents of objects.
+Keep out: key templates (`keys.py`), contents of objects (`s3_rows.py`).
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 
 from erasure.errors import StoreRefused, StoreUnavailable, safe_reason
 from erasure.inventory import Inventory, InventoryObject
+from erasure.rules import normalise_email
 from erasure.s3_client import s3_client
 from erasure.settings import Settings
-from expectations.readers.base import RECORD, FieldReading, Tally, VerifiedBatch
-from expectations.readers.keys import PLACEHOLDER, KeyPattern
+from expectations.readers.base import RECORD, FieldReading, VerifiedBatch, place, unjudged_places
+from expectations.readers.keys import EMAIL, PLACEHOLDER, KeyPattern
 
 # Up to here a listing a contributor costs less than one of everybody's keys.
 _LISTED_ALONE = 50
@@ -24,41 +28,121 @@ _CLOSED_DOORS = frozenset(
 )
 
 
+@dataclass(frozen=True, kw_only=True, order=True)
+class _Entry:
+    """Something under a key: a version, a delete marker, or (with no version) an unfinished upload."""
+
+    key: str
+    version: str | None
+    is_marker: bool = False
+
+
 def read_s3(settings: Settings, inventory: Inventory, batch: VerifiedBatch) -> list[FieldReading]:
-    """Every key template; a record is a key, however many versions it has."""
-    bucket = settings.s3.bucket_name
+    """Every object of the inventory; of whole objects a record is a key, however many versions it has."""
     readings = []
+    unjudged = unjudged_places(inventory, "s3", batch)
     for item in inventory.of("s3"):
+        if place(item.name, RECORD) in unjudged:
+            continue
         with _errors(item):
-            client = s3_client(settings.s3)
-            left = set(_keys(client, bucket, item, batch))
-        readings.append(Tally(survivors=len(left)).reading(item, RECORD, len(left)))
+            look = _Look(s3_client(settings.s3), item.bucket or settings.s3.bucket_name, item)
+            left = set(look.keys(batch))
+            locked = {entry.key for entry in left if look.is_locked(entry)}
+            survivors = {entry.key for entry in left if not look.is_locked(entry)}
+        readings.append(
+            FieldReading(
+                object=item.name,
+                field=RECORD,
+                survivors=len(survivors),
+                masked=0,
+                records=len(survivors | locked),
+                not_erasable=len(locked - survivors),
+            )
+        )
     return readings
 
 
-def _keys(client: Any, bucket: str, item: InventoryObject, batch: VerifiedBatch) -> Iterator[str]:
-    pattern = KeyPattern(item.location, is_folder=item.location.endswith("/"))
-    ids = batch.contributor_ids
-    prefixes = [pattern.fixed_part]
-    if len(ids) <= _LISTED_ALONE:
-        prefixes = [item.location.replace(PLACEHOLDER, one) for one in sorted(ids)]
-    for prefix in prefixes:
-        for key in (*_versions(client, bucket, prefix), *_uploads(client, bucket, prefix)):
-            if pattern.owner(key) in ids:
-                yield key
+class _Look:
+    def __init__(self, client: Any, bucket: str, item: InventoryObject) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._item = item
+        self._locks: dict[_Entry, bool] = {}
 
+    def keys(self, batch: VerifiedBatch) -> Iterator[_Entry]:
+        """Everything under the keys of targets."""
+        if self._item.tag is not None or self._item.metadata is not None:
+            return self._named_at_objects(batch)
+        if EMAIL in self._item.location:
+            return self._named_by_email(batch)
+        return self._named_by_id(batch)
 
-def _versions(client: Any, bucket: str, prefix: str) -> Iterator[str]:
-    for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
-        _require_listing(page.get("Name"), bucket)
-        yield from (entry["Key"] for kind in _ENTRIES for entry in page.get(kind, ()))
+    def _named_by_id(self, batch: VerifiedBatch) -> Iterator[_Entry]:
+        location, ids = self._item.location, batch.contributor_ids
+        pattern = KeyPattern(location, is_folder=location.endswith("/"))
+        prefixes = [pattern.fixed_part]
+        if len(ids) <= _LISTED_ALONE:
+            prefixes = [location.replace(PLACEHOLDER, one) for one in sorted(ids)]
+        for prefix in prefixes:
+            yield from (entry for entry in self._entries(prefix) if pattern.owner(entry.key) in ids)
 
+    def _named_by_email(self, batch: VerifiedBatch) -> Iterator[_Entry]:
+        before, _, after = self._item.location.partition(EMAIL)
+        for entry in self._entries(before):
+            rest = entry.key[len(before) :]
+            # A folder's name ends with its slash, a file's with the rest of the template.
+            name = rest.partition("/")[0] if after.startswith("/") else rest.removesuffix(after)
+            whole = rest.startswith(f"{name}{after}") and (after.endswith("/") or rest == f"{name}{after}")
+            if whole and any(normalise_email(form) in batch.emails for form in (name, unquote(name))):
+                yield entry
 
-def _uploads(client: Any, bucket: str, prefix: str) -> Iterator[str]:
-    # Parts of an unfinished upload hold data and are in no listing of objects.
-    for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix):
-        _require_listing(page.get("Bucket"), bucket)
-        yield from (upload["Key"] for upload in page.get("Uploads", ()))
+    def _named_at_objects(self, batch: VerifiedBatch) -> Iterator[_Entry]:
+        entries = list(self._entries(self._item.location))
+        theirs = {entry.key for entry in entries if self._named(entry) in batch.contributor_ids}
+        yield from (entry for entry in entries if entry.key in theirs)
+
+    def _named(self, entry: _Entry) -> str | None:
+        if entry.version is None or entry.is_marker:
+            return None
+        where = self._where(entry)
+        if self._item.tag is not None:
+            tags = self._client.get_object_tagging(**where)["TagSet"]
+            return next((str(tag["Value"]).lower() for tag in tags if tag["Key"] == self._item.tag), None)
+        held = self._client.head_object(**where)["Metadata"]
+        wanted = (self._item.metadata or "").lower()
+        return next((str(value).lower() for name, value in held.items() if name.lower() == wanted), None)
+
+    def is_locked(self, entry: _Entry) -> bool:
+        """Whether nobody may remove it now."""
+        if entry not in self._locks:
+            self._locks[entry] = self._locked(entry)
+        return self._locks[entry]
+
+    def _locked(self, entry: _Entry) -> bool:
+        if entry.version is None or entry.is_marker:
+            return False
+        head = self._client.head_object(**self._where(entry))
+        until = head.get("ObjectLockRetainUntilDate")
+        return head.get("ObjectLockLegalHoldStatus") == "ON" or bool(until and until > datetime.now(UTC))
+
+    def _where(self, entry: _Entry) -> dict[str, str]:
+        # Not every server knows the id of what never had another.
+        named = {} if entry.version in (None, "null") else {"VersionId": str(entry.version)}
+        return {"Bucket": self._bucket, "Key": entry.key, **named}
+
+    def _entries(self, prefix: str) -> Iterator[_Entry]:
+        listing = self._client.get_paginator("list_object_versions")
+        for page in listing.paginate(Bucket=self._bucket, Prefix=prefix):
+            _require_listing(page.get("Name"), self._bucket)
+            for kind in _ENTRIES:
+                marker = kind == "DeleteMarkers"
+                for one in page.get(kind, ()):
+                    yield _Entry(key=one["Key"], version=one["VersionId"], is_marker=marker)
+        # Parts of an unfinished upload hold data and are in no listing of objects.
+        uploads = self._client.get_paginator("list_multipart_uploads")
+        for page in uploads.paginate(Bucket=self._bucket, Prefix=prefix):
+            _require_listing(page.get("Bucket"), self._bucket)
+            yield from (_Entry(key=one["Key"], version=None) for one in page.get("Uploads", ()))
 
 
 def _require_listing(listed: str | None, bucket: str) -> None:

@@ -16,10 +16,12 @@ from botocore.config import Config
 
 from erasure.inventory import InventoryObject, Subject
 from erasure.rules import Rule
+from erasure.settings import Settings
 from erasure.stores.s3.store import S3Store
 from erasure.targets import Needle, TargetSet
 from sandbox.config import SandboxConfig
 from sandbox.supervisor import Sandbox
+from tests.contract.sql_world import settings_of
 from tests.inventory_fixtures import kepler_inventory
 
 OBJECT = "contributor_files"
@@ -112,3 +114,18 @@ def s3_object(location: str, **more: Any) -> InventoryObject:
 
 def store_with_key(client: Any, bucket: str, location: str, **more: Any) -> S3Store:
     return S3Store(client, bucket, [s3_object(location, **more)])
+
+
+def settings_for(config: SandboxConfig, bucket: str) -> Settings:
+    """Settings as a reader takes them, with a bucket of one's own."""
+    return settings_of(
+        config,
+        "unused",
+        s3={
+            "bucket_name": bucket,
+            "endpoint_url": config.s3_endpoint_url,
+            "region": config.s3_region,
+            "aws_access_key_id": config.s3_access_key,
+            "aws_secret_access_key": config.s3_secret_key,
+        },
+    )
