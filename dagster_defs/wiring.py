@@ -51,17 +51,23 @@ def redis_store(settings: Settings, inventory: Inventory, fence: int = 0) -> Red
     from redis.backoff import ExponentialBackoff
     from redis.retry import Retry
 
-    password = settings.redis.password
+    host, port = settings.redis.addresses[0]
     client = redis.Redis(
-        host=settings.redis.host,
-        port=settings.redis.port,
-        db=settings.redis.db,
-        password=password.get_secret_value() if password else None,
+        host=host,
+        port=port,
+        **settings.redis.client_options(),
         socket_connect_timeout=settings.redis.connect_seconds,
         socket_timeout=REDIS_SECONDS,
         retry=Retry(ExponentialBackoff(cap=0.5), TRIES - 1),
     )
-    return RedisStore(client, inventory.of("redis"))
+    return RedisStore(
+        client,
+        inventory.of("redis"),
+        id_form=inventory.contributors.id_form,
+        cluster=settings.redis.cluster,
+        addresses=settings.redis.addresses,
+        rewrite=settings.redis.purge == "rewrite",
+    )
 
 
 def clickhouse_store(settings: Settings, inventory: Inventory, fence: int = 0) -> ClickHouseStore:

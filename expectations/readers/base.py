@@ -125,18 +125,7 @@ def unjudged_places(inventory: Inventory, store: str, batch: VerifiedBatch) -> t
     """
     if batch.has_needles:
         return ()
-    fields = tuple(
-        place(item.name, ruled.label)
-        for item in inventory.of(store)
-        for ruled in item.ruled_fields
-        if ruled.rule is Rule.SCRUB_TEXT or _is_sole_email(item, ruled)
-    )
-    whole = tuple(
-        place(item.name, RECORD)
-        for item in inventory.of(store)
-        if item.rule is Rule.DELETE and _only_email_tells(item)
-    )
-    return fields + whole
+    return tuple(place(item.name, name) for item in inventory.of(store) for name in _unjudged(item))
 
 
 def judged_places(inventory: Inventory, store: str, batch: VerifiedBatch) -> tuple[str, ...]:
@@ -145,9 +134,22 @@ def judged_places(inventory: Inventory, store: str, batch: VerifiedBatch) -> tup
     return tuple(name for name in ruled_places(inventory, store) if name not in unjudged)
 
 
+def _unjudged(item: InventoryObject) -> list[str]:
+    if item.rule is Rule.DELETE:
+        return [RECORD] if _only_email_tells(item) else []
+    whole = item.store == "redis" and _only_email_tells(item)
+    return [
+        ruled.label
+        for ruled in item.ruled_fields
+        if whole or ruled.rule is Rule.SCRUB_TEXT or _is_sole_email(item, ruled)
+    ]
+
+
 def _only_email_tells(item: InventoryObject) -> bool:
-    in_document = item.store == "elasticsearch" and item.subject.contributor_id is None
-    return in_document or "{email}" in item.location
+    if "{email}" in item.location or item.members == "email":
+        return True
+    subject = item.subject
+    return item.store in {"elasticsearch", "redis"} and subject.contributor_id is None and subject.email is not None
 
 
 def _is_sole_email(item: InventoryObject, ruled: Field) -> bool:

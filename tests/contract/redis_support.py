@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from erasure.counts import Count
-from erasure.inventory import InventoryObject, Subject
+from erasure.inventory import Field, InventoryObject, Subject
 from erasure.rules import Rule
 from erasure.stores.redis.store import RedisStore
 from erasure.targets import Needle, TargetSet
@@ -75,10 +75,17 @@ def store_with(client: Any, location: str, **declared: Any) -> RedisStore:
         source="kepler_redis",
         schema="kepler_redis",
         location=location,
-        rule=Rule.DELETE,
-        **({"subject": Subject()} | declared),
+        **({"subject": Subject(), "rule": None if "fields" in declared else Rule.DELETE} | declared),
     )
-    return RedisStore(client, [item])
+    return RedisStore(client, [item], rewrite=False)
+
+
+def fields(**rules: str) -> tuple[Field, ...]:
+    """Columns with their rules; `whole` is the whole value, two underscores are a dot."""
+    return tuple(
+        Field(name="$" if name == "whole" else name.replace("__", "."), rule=Rule(rule), reason="made up")
+        for name, rule in rules.items()
+    )
 
 
 def log_in(client: Any, contributor_id: str, token: str, *, indexed: bool = True) -> None:

@@ -96,8 +96,15 @@ def test_a_session_whose_owner_cannot_be_read_is_refused_and_nothing_ends(
     assert everything(redis_db) == before
 
 
-def test_a_session_key_that_is_no_string_is_refused_as_well(redis_db: Any, redis_store: RedisStore) -> None:
+def test_a_session_is_a_string_or_a_hash_and_anything_else_is_refused(
+    redis_db: Any, redis_store: RedisStore
+) -> None:
     redis_db.hset("session:hash", mapping={"contributor_id": "u1"})
+    redis_db.hset("session:other", mapping={"contributor_id": "u2"})
+    assert redis_store.end_sessions(targets("u1"), no_progress) == Count(records=1)
+    assert redis_db.keys("*") == [b"session:other"]
+
+    redis_db.sadd("session:set", "u1")
     with pytest.raises(StoreRefused, match=r"1 keys of session:\*"):
         redis_store.count_sessions(targets("u1"))
 

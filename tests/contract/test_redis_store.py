@@ -121,9 +121,9 @@ def test_members_go_from_sets_sorted_sets_and_hashes(redis_db: Any, kind: str) -
     assert store.count(targets("u10", "u2")) == {"extra": Count(records=2, total=2)}
 
 
-def test_members_of_a_list_are_refused(redis_db: Any) -> None:
-    redis_db.rpush("seen", "u1")
-    with pytest.raises(StoreRefused, match=r"is a list.*redis\.yml"):
+def test_a_string_where_members_are_expected_is_refused(redis_db: Any) -> None:
+    redis_db.set("seen", "u1")
+    with pytest.raises(StoreRefused, match=r"1 keys of seen do not say whose.*redis\.yml"):
         store_with(redis_db, "seen", members="contributor_id").count(targets("u1"))
 
 
@@ -149,7 +149,7 @@ def test_foreign_keys_that_are_not_utf8_disturb_nobody(redis_db: Any, redis_stor
     ("location", "declared"),
     [
         ("profile:{contributor_id}*", {}),
-        ("seen", {"members": "email"}),
+        ("seen", {"members": "name"}),
         ("seen:{contributor_id}", {"members": "contributor_id"}),
         ("session:", {"subject": Subject(contributor_id="id"), "index": "by:{contributor_id}"}),
         ("session:*", {"subject": Subject(contributor_id="id"), "index": "by"}),

@@ -336,7 +336,7 @@ def test_every_wrong_line_is_named_with_its_file_and_what_was_expected(
         ),
         (
             with_object("redis", {"key": "a:*", "rule": "delete"}),
-            "needs {contributor_id} in its key, members, or",
+            "needs {contributor_id} or {email} in its key, members, or",
         ),
         (
             with_object("redis", {"key": "a:{contributor_id}:{contributor_id}", "rule": "delete"}),
@@ -347,8 +347,36 @@ def test_every_wrong_line_is_named_with_its_file_and_what_was_expected(
             "key has a * right behind {contributor_id}",
         ),
         (
-            with_object("redis", {"key": "a", "members": "email", "rule": "delete"}),
-            "members are contributor_id, of one key without pattern",
+            with_object("redis", {"key": "a", "members": "names", "rule": "delete"}),
+            "members are one of contributor_id, email, value",
+        ),
+        (
+            with_object("redis", {"key": "a:{email}", "members": "email", "rule": "delete"}),
+            "name the owner twice; leave one",
+        ),
+        (
+            with_object("redis", {"key": "a:{email}"}),
+            "needs rule: delete, or columns with rules",
+        ),
+        (
+            with_object("redis", {"key": "a:{email}", "rule": "unique"}),
+            "unique stands at a column",
+        ),
+        (
+            with_object("redis", {"key": "a:{email}", "rule": "delete"}, ruled("x", rule="constant")),
+            "has both a rule for whole records and columns",
+        ),
+        (
+            with_object("redis", {"key": "a:{email}"}, ruled("$", rule="clear")),
+            "a whole value cannot be cleared",
+        ),
+        (
+            with_object("redis", {"key": "a:*", "subject": {"email": "e[].x"}}, ruled("x", rule="hash")),
+            "leads into a list",
+        ),
+        (
+            with_object("redis", {"key": "a:{email}", "rule": "delete", "db": -1}),
+            "db: Input should be greater than or equal to 0",
         ),
         (
             with_object("redis", {"key": "a:*:*", "subject": {"email": "e"}, "index": "i", "rule": "delete"}),

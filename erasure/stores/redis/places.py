@@ -1,269 +1,248 @@
-"""Whose a key is in Redis: one class for each way in which the inventory can say it.
+"""Objects of the inventory as places in Redis: what of the keys that pass by is the targets', and how it changes.
 
-Holds: `Place` and its kinds, which find and remove keys, members and index keys in exchanges of thousands.
-Add here: another way in which a key can belong to a contributor.
-Keep out: what a store promises and how errors are told (`store.py`).
+Holds: `Place` and its kinds, `Found`, `Hit`.
+Add here: another way in which a key or member can belong to a contributor.
+Keep out: how all keys are passed (`passes.py`), and what a store promises (`store.py`).
 """
 
-import json
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from erasure.counts import Count
-from erasure.errors import BadInput, StoreRefused
+from erasure.errors import BadInput
 from erasure.inventory import InventoryObject
-from erasure.rules import normalise_email
-from erasure.targets import TargetSet
+from erasure.inventory_checks.redis_keys import WHOLE, problems_of_redis_keys
+from erasure.rules import Rule, apply
+from erasure.stores.redis.content import Member, begin, change, contents, members_of, size_of, types
+from erasure.stores.redis.failures import refused
+from erasure.stores.redis.scripts import sha1
+from erasure.stores.redis.templates import KeyTemplate, Wanted
+from erasure.stores.redis.values import Unreadable, masked_fields, masked_value, owner_in, unknown_in
 
-PLACEHOLDER = "{contributor_id}"
-# Commands or keys in one exchange with the server: a contributor a round trip would take minutes.
-AT_ONCE = 1_000
-_ABSENT = -2
-_Item = TypeVar("_Item")
-
-
-class _Commands(NamedTuple):
-    ask: str
-    remove: str
-    size: str
+# Members that one script changes: the server answers nobody else meanwhile.
+_MEMBERS_AT_ONCE = 500
+_NO_SUBJECT = {"string", "hash"}
 
 
-_MEMBER_COMMANDS = {
-    "set": _Commands("sismember", "srem", "scard"),
-    "zset": _Commands("zscore", "zrem", "zcard"),
-    "hash": _Commands("hexists", "hdel", "hlen"),
-}
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class Hit:
+    """A key of a target and how many records of it; without a `call` it goes by its name."""
+
+    key: bytes
+    records: int = 1
+    call: tuple[str, bytes, Sequence[bytes | str]] | None = None
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(kw_only=True, repr=False)
 class Found:
-    """What an object holds of the targets: keys, or members of its one key, and the index keys."""
+    """What an object has of the targets on one server."""
 
-    items: tuple[bytes, ...] = ()
-    index: tuple[bytes, ...] = ()
-    expiring: int = 0
+    hits: dict[bytes, list[Hit]] = field(default_factory=dict)
+    index: set[bytes] = field(default_factory=set)
+    expiring: set[bytes] = field(default_factory=set)
+    seen: set[bytes] = field(default_factory=set)
     total: int = 0
+    conflicts: int = 0
+    unknown: int = 0
+    unreadable: int = 0
+    immutable: int = 0
+
+    @property
+    def records(self) -> int:
+        return sum(hit.records for hits in self.hits.values() for hit in hits)
 
     @property
     def count(self) -> Count:
+        expiring = sum(hit.records for key in self.expiring for hit in self.hits.get(key, ()))
         return Count(
-            records=len(self.items), elements=len(self.index), expiring=self.expiring, total=self.total
+            records=self.records,
+            elements=len(self.index),
+            expiring=expiring,
+            total=self.total,
+            conflicts=self.conflicts,
         )
 
 
 class Place(ABC):
-    """An object of the inventory, able to find and remove what is the targets'."""
+    """An object of the inventory. `together`: several keys may be asked for in one command."""
 
-    def __init__(self, client: Any, item: InventoryObject) -> None:
-        self.client = client
+    def __init__(self, item: InventoryObject) -> None:
         self.item = item
+        self.template = KeyTemplate(item.location)
+        self.index = KeyTemplate(item.index) if item.index else None
 
     @abstractmethod
-    def find(self, targets: TargetSet) -> Found: ...
+    def look(self, client: Any, keys: list[bytes], wanted: Wanted, found: Found, *, together: bool) -> None:
+        """Adds what of the keys is the targets'."""
 
-    def held(self, at_most: int) -> int:
-        """How many keys or members there are of anybody; whoever counts may stop at so many."""
-        keys = self.scanned(_glob(self.item.location.replace(PLACEHOLDER, "*")))
-        return len(set(islice(keys, at_most)))
-
-    def remove(self, items: Sequence[bytes]) -> int:
-        """How many were there to be removed."""
-        return int(self.client.unlink(*items))
-
-    def with_ttl(self, keys: Iterable[bytes]) -> dict[bytes, bool]:
-        """The keys that exist, and whether each vanishes by itself."""
-        ttls = self.piped(list(keys), lambda pipe, key: pipe.pttl(key))
-        return {key: ttl >= 0 for key, ttl in ttls if ttl != _ABSENT}
-
-    def piped(
-        self, items: Sequence[_Item], command: Callable[[Any, _Item], object]
-    ) -> Iterator[tuple[_Item, Any]]:
-        """Each item with the answer to its command."""
-        for chunk in chunks(items):
-            pipe = self.client.pipeline(transaction=False)
-            for item in chunk:
-                command(pipe, item)
-            yield from zip(chunk, pipe.execute(), strict=True)
-
-    def scanned(self, pattern: str) -> Iterator[bytes]:
-        keys: Iterator[bytes] = self.client.scan_iter(match=pattern, count=AT_ONCE)
-        return keys
-
-    def refuse(self, what: str, remedy: str) -> StoreRefused:
-        return StoreRefused(store="redis", object_name=self.item.name, what=what, remedy=remedy)
-
-
-class _KeysByName(Place):
-    """One key a contributor, such as `profile:{contributor_id}`: asked for by name."""
-
-    def find(self, targets: TargetSet) -> Found:
-        ttls = self.with_ttl(_named(self.item.location, targets))
-        return Found(items=tuple(ttls), expiring=sum(ttls.values()))
-
-
-class _KeysByPattern(Place):
-    """Any number of keys a contributor, such as `draft:{contributor_id}:*`: one pass over all keys."""
-
-    def __init__(self, client: Any, item: InventoryObject) -> None:
-        super().__init__(client, item)
-        before, _, after = item.location.partition(PLACEHOLDER)
-        if after.startswith("*"):
-            raise BadInput(f"redis: {item.name}: no * right behind {PLACEHOLDER}; mend it in redis.yml.")
-        # An id ends where the template goes on, so that `u1` never takes the keys of `u10`.
-        owner = f"[^{re.escape(after[0])}]+" if after else ".+"
-        self._owner = re.compile(f"{_regex(before)}(?P<owner>{owner}){_regex(after)}".encode(), re.DOTALL)
-        self._pattern = _glob(item.location.replace(PLACEHOLDER, "*"))
-
-    def find(self, targets: TargetSet) -> Found:
-        ids = {contributor_id.encode() for contributor_id in targets.contributor_ids}
-        matches = ((key, self._owner.fullmatch(key)) for key in self.scanned(self._pattern))
-        ttls = self.with_ttl({key for key, match in matches if match and match["owner"] in ids})
-        return Found(items=tuple(ttls), expiring=sum(ttls.values()))
-
-
-class _KeysByValue(Place):
-    """Keys whose JSON value names the contributor, such as `session:*`.
-
-    The index alone would miss a session that it has lost, the pass over all keys one that begins meanwhile:
-    both are looked at. Whose a key is, its value says.
-    """
-
-    def find(self, targets: TargetSet) -> Found:
-        index, listed = self._index(targets)
-        mine: set[bytes] = set()
-        unknown: set[bytes] = set()
-        for keys in (listed, self.scanned(_glob(self.item.location))):
-            for key, owned in self._judged(keys, targets):
-                if owned is None:
-                    unknown.add(key)
-                elif owned:
-                    mine.add(key)
-        if unknown:
-            # An owner that nobody can read may be a target: unknown is not clean.
-            raise self.refuse(
-                f"{len(unknown)} keys of {self.item.location} do not say whose they are",
+    def require_readable(self, found: Found) -> None:
+        """Raises StoreRefused where somebody's record cannot be told or changed: unknown is not clean."""
+        where = self.item.location
+        if found.unreadable:
+            raise refused(
+                self.item.name,
+                f"{found.unreadable} keys of {where} do not say whose they are",
                 "remove them, or mend the object's key and subject in the inventory file redis.yml",
             )
-        ttls = self.with_ttl(mine)
-        return Found(items=tuple(ttls), index=index, expiring=sum(ttls.values()))
-
-    def _index(self, targets: TargetSet) -> tuple[tuple[bytes, ...], list[bytes]]:
-        """The index keys that exist, and the keys that they list."""
-        if self.item.index is None:
-            return (), []
-        names = _named(self.item.index, targets)
-        kinds = dict(self.piped(names, lambda pipe, name: pipe.type(name)))
-        if not set(kinds.values()) <= {b"set", b"none"}:
-            raise self.refuse(
-                f"the index {self.item.index} is not a set", "mend index in the inventory file redis.yml"
+        if found.unknown:
+            raise refused(
+                self.item.name,
+                f"{found.unknown} keys within values of targets are not in the inventory",
+                "add them as columns in redis.yml, with keep and a reason where they are not personal",
             )
-        found = tuple(name for name, kind in kinds.items() if kind == b"set")
-        before, _, after = self.item.location.encode().partition(b"*")
-        members = self.piped(found, lambda pipe, name: pipe.smembers(name))
-        return found, [before + token + after for _, tokens in members for token in tokens]
+        if found.immutable:
+            raise refused(
+                self.item.name,
+                f"{found.immutable} entries are of a stream, where none can be changed",
+                "say rule: delete in the inventory file redis.yml",
+            )
 
-    def _judged(self, keys: Iterable[bytes], targets: TargetSet) -> Iterator[tuple[bytes, bool | None]]:
-        for chunk in chunks(keys):
-            values = self.client.mget(chunk)
-            for key, value in zip(chunk, values, strict=True):
-                if value is not None:
-                    yield key, self._is_targets(value, targets)
-            # Nothing is what MGET says of a key that has just gone, and of one that is no string.
-            absent = [key for key, value in zip(chunk, values, strict=True) if value is None]
-            for key, kind in self.piped(absent, lambda pipe, key: pipe.type(key)):
-                if kind not in (b"none", b"string"):
-                    yield key, None
 
-    def _is_targets(self, value: bytes, targets: TargetSet) -> bool | None:
-        """None where the value does not say whose it is. The email decides only where there is no id."""
-        subject = self.item.subject
-        try:
-            document = json.loads(value)
-        except (ValueError, RecursionError):
-            return None
-        if not isinstance(document, dict):
-            return None
-        contributor_id = document.get(subject.contributor_id)
-        if isinstance(contributor_id, str | int) and not isinstance(contributor_id, bool):
-            return str(contributor_id) in targets.contributor_ids
-        email = document.get(subject.email)
-        if contributor_id is None and isinstance(email, str):
-            return normalise_email(email) in targets.emails
-        return None
+class _KeysThatGo(Place):
+    """Keys such as `profile:{contributor_id}` or `draft:{email}:*`, which go by their name."""
+
+    def look(self, client: Any, keys: list[bytes], wanted: Wanted, found: Found, *, together: bool) -> None:
+        for key, _ in self.template.owned(keys, wanted):
+            found.hits[key] = [Hit(key=key)]
+
+
+class _Values(Place):
+    """Strings and hashes: whose they are, their name or their value says; they go, or fields of them change."""
+
+    def look(self, client: Any, keys: list[bytes], wanted: Wanted, found: Found, *, together: bool) -> None:
+        by_name = dict(self.template.owned(keys, wanted)) if self.template.placeholder else None
+        mine = self.template.fitting(keys) if by_name is None else list(by_name)
+        if not mine:
+            return
+        for key, kind, content in contents(client, mine, together=together):
+            try:
+                if kind not in _NO_SUBJECT:
+                    raise Unreadable
+                if by_name is None:
+                    who, conflict = owner_in(content, self.item, wanted)
+                    # A pass may show a key twice.
+                    if conflict and key not in found.seen:
+                        found.seen.add(key)
+                        found.conflicts += 1
+                else:
+                    who = by_name[key]
+                if who is not None:
+                    self._add(key, kind, content, who, wanted, found)
+            except Unreadable:
+                found.unreadable += 1
+
+    def _add(self, key: bytes, kind: str, content: Any, who: str, wanted: Wanted, found: Found) -> None:
+        call: list[bytes | str] = []
+        if self.item.rule is Rule.DELETE:
+            if kind == "string":
+                call = [sha1(content), "d", ""]
+            else:
+                # Whose it is must not have changed; anything else in it may.
+                name = self._owner_field(content)
+                call = [name, sha1(content[name]), "k", name, ""]
+        else:
+            found.unknown += unknown_in(content, self.item)
+            person = wanted.person(who)
+            if kind == "string":
+                new = masked_value(content, self.item.ruled_fields, person)
+                call = [] if new == content else [sha1(content), "s", new]
+            else:
+                for name, value in masked_fields(content, self.item.ruled_fields, person).items():
+                    call += [name, sha1(content[name]), "d" if value is None else "s", name, value or b""]
+        if call:
+            found.hits[key] = [Hit(key=key, call=(kind, key, call))]
+
+    def _owner_field(self, content: Any) -> bytes:
+        for path in (self.item.subject.contributor_id, self.item.subject.email):
+            steps = (path or "").split(".")
+            for length in range(len(steps), 0, -1):
+                name = ".".join(steps[:length]).encode()
+                if name in content:
+                    return name
+        raise Unreadable
 
 
 class _Members(Place):
-    """Contributors as members of one set, sorted set or hash, such as `contributors:online`."""
+    """Members of sets, sorted sets, hashes and lists, and entries of streams."""
 
-    def find(self, targets: TargetSet) -> Found:
-        key, kind = self.item.location, self._kind()
-        if kind == "none":
-            return Found()
-        commands = _MEMBER_COMMANDS[kind]
-        answers = self.piped(
-            _named(PLACEHOLDER, targets), lambda pipe, member: getattr(pipe, commands.ask)(key, member)
-        )
-        # A sorted set answers with a score, which may be 0, or with nothing.
-        members = tuple(m for m, answer in answers if (answer is not None if kind == "zset" else answer))
-        expiring = len(members) if self.client.pttl(key) >= 0 else 0
-        return Found(items=members, expiring=expiring, total=int(getattr(self.client, commands.size)(key)))
+    def look(self, client: Any, keys: list[bytes], wanted: Wanted, found: Found, *, together: bool) -> None:
+        by_name = dict(self.template.owned(keys, wanted)) if self.template.placeholder else None
+        mine = self.template.fitting(keys) if by_name is None else list(by_name)
+        for key, kind in types(client, mine).items() if mine else ():
+            if kind == "none" or key in found.seen:
+                continue
+            found.seen.add(key)
+            if kind == "string":
+                found.unreadable += 1
+                continue
+            calls: dict[bytes, list[bytes | str]] = {}
+            for member in members_of(client, key, kind):
+                try:
+                    who = by_name[key] if by_name is not None else self._owner(member, wanted, found)
+                    if who is not None and (told := self._change(kind, member, who, wanted, found)):
+                        calls[member.place] = told
+                except Unreadable:
+                    found.unreadable += 1
+            found.total += size_of(client, key, kind)
+            found.hits[key] = list(_hits(kind, key, list(calls.values())))
+            if not found.hits[key]:
+                del found.hits[key]
 
-    def held(self, at_most: int) -> int:
-        kind = self._kind()
-        if kind == "none":
-            return 0
-        return int(getattr(self.client, _MEMBER_COMMANDS[kind].size)(self.item.location))
+    def _owner(self, member: Member, wanted: Wanted, found: Found) -> str | None:
+        if self.item.members == "value":
+            if member.value is None:
+                raise Unreadable
+            who, conflict = owner_in(member.value, self.item, wanted)
+            found.conflicts += conflict
+            return who
+        if member.name is None:
+            raise Unreadable
+        text = member.name.decode("utf-8", "surrogateescape")
+        return wanted.by_id(text) if self.item.members == "contributor_id" else wanted.by_email(text)
 
-    def remove(self, items: Sequence[bytes]) -> int:
-        kind = self._kind()
-        if kind == "none":
-            return 0
-        return int(getattr(self.client, _MEMBER_COMMANDS[kind].remove)(self.item.location, *items))
-
-    def _kind(self) -> str:
-        kind = str(self.client.type(self.item.location).decode())
-        if kind == "none" or kind in _MEMBER_COMMANDS:
-            return kind
-        raise self.refuse(
-            f"{self.item.location} is a {kind}, expected a set, a sorted set or a hash",
-            "mend key or members in the inventory file redis.yml",
-        )
-
-
-def place_of(client: Any, item: InventoryObject) -> Place:
-    if item.members is not None:
-        if item.members != "contributor_id" or PLACEHOLDER in item.location:
-            raise BadInput(
-                f"redis: {item.name}: members of one key are contributor_id; mend it in redis.yml."
-            )
-        return _Members(client, item)
-    if PLACEHOLDER in item.location:
-        return (_KeysByPattern if "*" in item.location else _KeysByName)(client, item)
-    if item.index is not None and (item.location.count("*") != 1 or PLACEHOLDER not in item.index):
-        raise BadInput(
-            f"redis: {item.name}: an index needs {PLACEHOLDER}, and its key one *; mend it in redis.yml."
-        )
-    return _KeysByValue(client, item)
-
-
-def _named(template: str, targets: TargetSet) -> list[bytes]:
-    return [template.replace(PLACEHOLDER, each).encode() for each in sorted(targets.contributor_ids)]
-
-
-def _regex(template: str) -> str:
-    return ".*".join(re.escape(part) for part in template.split("*"))
-
-
-def _glob(template: str) -> str:
-    """Only `*` stands for something in our templates; Redis knows more."""
-    return re.sub(r"([\[\]?\\^])", r"\\\1", template)
+    def _change(
+        self, kind: str, member: Member, who: str, wanted: Wanted, found: Found
+    ) -> list[bytes | str] | None:
+        if self.item.rule is Rule.DELETE:
+            return change(kind, member)
+        if kind == "stream":
+            found.immutable += 1
+            return None
+        person, fields = wanted.person(who), self.item.ruled_fields
+        name: bytes | None = None
+        value = member.value if isinstance(member.value, bytes) else b""
+        if kind == "hash" and self.item.members != "value":
+            # The name of the field is the member; paths lead into the value under it.
+            for whole in (each for each in fields if each.name == WHOLE):
+                text = (name or member.place).decode("utf-8", "surrogateescape")
+                name = (apply(whole.rule, text, person) or "").encode("utf-8", "surrogateescape")
+            fields = tuple(each for each in fields if each.name != WHOLE)
+        if fields:
+            found.unknown += unknown_in(value, self.item)
+        new = masked_value(value, fields, person)
+        name = None if name == member.place else name
+        if new == value and name is None:
+            return None
+        return change(kind, member, name=name, value=None if new == value else new)
 
 
-def chunks(items: Iterable[_Item]) -> Iterator[list[_Item]]:
-    rest = iter(items)
-    while chunk := list(islice(rest, AT_ONCE)):
-        yield chunk
+def _hits(kind: str, key: bytes, calls: list[list[bytes | str]]) -> Iterator[Hit]:
+    for start in range(0, len(calls), _MEMBERS_AT_ONCE):
+        some = calls[start : start + _MEMBERS_AT_ONCE]
+        arguments = [*begin(kind), *(argument for call in some for argument in call)]
+        yield Hit(key=key, records=len(some), call=(kind, key, arguments))
+
+
+def place_of(item: InventoryObject) -> Place:
+    """Raises BadInput for an object that cannot be told apart."""
+    problems = list(problems_of_redis_keys(item))
+    if problems:
+        raise BadInput(f"redis: {item.name}{problems[0]}; mend it in redis.yml.")
+    kinds: Sequence[tuple[bool, Callable[[InventoryObject], Place]]] = (
+        (item.members is not None, _Members),
+        (item.rule is Rule.DELETE and KeyTemplate(item.location).placeholder is not None, _KeysThatGo),
+        (True, _Values),
+    )
+    return next(kind for fits, kind in kinds if fits)(item)

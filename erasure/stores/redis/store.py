@@ -1,191 +1,189 @@
-"""Redis: keys and members of contributors go, and their sessions are ended and counted apart.
+"""Redis: what is the targets' goes or is masked, and their sessions are ended and counted apart.
 
-Holds: `RedisStore`, and how errors of Redis are told.
+Holds: `RedisStore`.
 Add here: what the store promises for all its objects.
-Keep out: whose a key is (`places.py`), settings (the client is handed in), and the proof that access
-has ended (`erasure/job_api.py`).
+Keep out: whose a key is (`places.py`), passing over keys (`passes.py`), settings (the client is handed in), and the
+proof that access has ended (`erasure/lockout.py`).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from erasure.counts import Count, Counts
-from erasure.errors import Incomplete, StoreError, StoreRefused, StoreUnavailable, safe_reason
+from erasure.errors import Incomplete
 from erasure.inventory import InventoryObject
 from erasure.stores.base import COUNTED_AT_MOST, PURGED, Health, Holdings, Progress, Survey
-from erasure.stores.redis.places import Found, Place, chunks, place_of
+from erasure.stores.redis.failures import STORE, refused, told
+from erasure.stores.redis.passes import Passes, Sight, count_of, summed
+from erasure.stores.redis.persistence import rewrite_files
+from erasure.stores.redis.places import Place, place_of
+from erasure.stores.redis.servers import Servers
+from erasure.stores.redis.templates import Wanted
 from erasure.targets import TargetSet
 
 if TYPE_CHECKING:
     import redis
 
-# How often sessions that keep appearing are ended before somebody has to look why.
+# How often what keeps appearing is changed before somebody has to look why.
 _ROUNDS = 3
+# What the state is called where the server's files were not written anew.
+UNLINKED = "unlinked"
 
 
 class RedisStore:
-    """One database of one server. Objects that end access are left to `count_sessions` and `end_sessions`.
+    """Databases of one server or cluster. Objects that end access are left to `count_sessions` and `end_sessions`.
 
-    `client` must not decode responses: a foreign key or value need not be UTF-8.
+    `client` must not decode responses: a foreign key or value need not be UTF-8. `addresses`: the cluster's nodes.
+    `rewrite`: whether purging has the server write its files anew.
     """
 
-    name = "redis"
-    purge_state = PURGED
+    name = STORE
 
-    def __init__(self, client: "redis.Redis", objects: Sequence[InventoryObject]) -> None:
+    def __init__(
+        self,
+        client: "redis.Redis",
+        objects: Sequence[InventoryObject],
+        *,
+        id_form: str = "uuid",
+        cluster: bool = False,
+        addresses: Sequence[tuple[str, int]] = (),
+        rewrite: bool = True,
+    ) -> None:
         if client.get_connection_kwargs().get("decode_responses"):
             raise ValueError("RedisStore needs a client without decode_responses")
-        self._client: Any = client
-        places = [place_of(client, item) for item in objects]
+        self._servers = Servers(client, cluster=cluster, addresses=addresses)
+        self._passes = Passes(self._servers)
+        self._id_form = id_form
+        self._rewrite = rewrite
+        self._purged = rewrite
+        places = [place_of(item) for item in objects]
         self._sessions = [place for place in places if place.item.ends_access]
         self._others = [place for place in places if not place.item.ends_access]
 
+    @property
+    def purge_state(self) -> str:
+        """`purged` once the server's files were written anew, `unlinked` where they may hold old values."""
+        return PURGED if self._purged else UNLINKED
+
     def health(self) -> Health:
-        """Asks the server for its version, in the configured database."""
-        with _errors():
-            self._client.ping()
-            about = self._client.info("server")
-        return Health(engine="Redis", version=str(about.get("redis_version", "unknown")))
+        """Asks the server for its version, in the configured database; a replica or a node of a cluster is refused."""
+        with told():
+            client = self._servers.first()
+            client.ping()
+            about: Any = client.info("server")
+            if not isinstance(about, dict) or "redis_version" not in about:
+                raise refused(None, "what answers is not Redis", "check [redis] host and port")
+            role = client.info("replication").get("role")
+        in_cluster = about.get("redis_mode") == "cluster"
+        if in_cluster and not self._servers.is_cluster:
+            raise refused(
+                None,
+                "the server is one of a cluster, and has not all keys",
+                "set cluster = true in [redis], or a url that begins with redis+cluster://",
+            )
+        if self._servers.is_cluster and not in_cluster:
+            what = "the server is no cluster"
+            raise refused(None, what, "set cluster = false in [redis], or a url that begins with redis://")
+        if not self._servers.is_cluster and role in ("slave", "replica"):
+            what = "the server is a replica, which takes no changes"
+            raise refused(None, what, "name the primary, not a replica, in [redis] host")
+        if self._servers.is_cluster:
+            self._servers.layout()
+        return Health(engine="Redis", version=str(about["redis_version"]))
 
     def survey(self) -> Survey:
-        """Nothing: Redis has no schema to hold against the inventory. Stray keys are for the sweep."""
-        return Survey()
+        """What stays out of reach of a purge. Redis has no schema to hold against the inventory."""
+        problems = []
+        if self._servers.is_cluster:
+            problems = [
+                f"redis/{place.item.name}: a cluster has database 0 alone; take db out of the inventory file redis.yml"
+                for place in (*self._others, *self._sessions)
+                if place.item.db
+            ]
+        notices = []
+        if not self._rewrite:
+            notices.append(
+                "redis: [redis] purge is none, so RDB and AOF files keep old values until the server writes them anew"
+            )
+        return Survey(problems=tuple(problems), notices=tuple(notices))
 
     def holdings(self) -> Holdings:
         """The keys and members of each object, up to a thousand; sessions among them."""
         held = {}
         for place in (*self._others, *self._sessions):
-            with _errors(place.item.name):
-                held[place.item.name] = min(place.held(COUNTED_AT_MOST), COUNTED_AT_MOST)
+            with told(place.item.name):
+                held[place.item.name] = self._passes.held(place, COUNTED_AT_MOST)
         return held
 
     def count(self, targets: TargetSet) -> Counts:
         """Keys and members of the targets; no sessions."""
-        return {place.item.name: self._find(place, targets).count for place in self._others}
+        sight = self._look(self._others, targets)
+        return {place.item.name: count_of(parts) for place, parts in sight.items()}
 
     def mask(self, targets: TargetSet, progress: Progress) -> Counts:
-        """Removes them, and looks again: a session that has appeared since is Incomplete as well."""
-        done = {}
-        for place in self._others:
-            found = self._find(place, targets)
-            removed = self._remove(place, found.items, progress)
-            done[place.item.name] = Count(records=removed, expiring=min(found.expiring, removed))
-        self._require_nothing_left(targets)
+        """Changes them until a look finds none; a session that has appeared since is Incomplete as well."""
+        done = {place.item.name: Count(records=0) for place in self._others}
+        sight = self._look(self._others, targets, ttl=False)
+        for _ in range(_ROUNDS):
+            for place, parts in sight.items():
+                if place.item.ends_access:
+                    continue
+                changed = self._passes.change(place, parts, progress)
+                done[place.item.name] = summed([done[place.item.name], Count(records=changed)])
+            # The second look finds what has appeared during the pass, and what somebody else wrote in between.
+            sight = self._look([*self._others, *self._sessions], targets, ttl=False)
+            self._require_nothing_left(
+                {place: parts for place, parts in sight.items() if place.item.ends_access}
+            )
+            if not any(count_of(parts).records for parts in sight.values()):
+                return done
+        self._require_nothing_left(sight)
         return done
 
     def purge(self, targets: TargetSet, progress: Progress) -> Counts:
-        """Looks again, at sessions too: Redis keeps no copy under a removed key that we could reach."""
-        self._require_nothing_left(targets)
+        """Looks again, at sessions too, and has each server write its files anew where that is allowed."""
+        self._require_nothing_left(self._look([*self._others, *self._sessions], targets, ttl=False))
+        if self._rewrite:
+            # The files are the server's, whatever the database.
+            clients, _ = self._servers.of(None)
+            self._purged = all(self._servers.each(clients, rewrite_files))
         for place in self._others:
             progress(place.item.name, 0, 0)
         return {place.item.name: Count(records=0) for place in self._others}
 
     def count_sessions(self, targets: TargetSet) -> Count:
         """Sessions of the targets, in an index or not; `elements` are their index keys."""
-        return _sum(self._find(place, targets).count for place in self._sessions)
+        return summed(count_of(parts) for parts in self._look(self._sessions, targets).values())
 
     def end_sessions(self, targets: TargetSet, progress: Progress) -> Count:
         """Ends them until a look finds none; Incomplete where new ones keep appearing."""
-        return _sum(self._end(place, targets, progress) for place in self._sessions)
-
-    def _end(self, place: Place, targets: TargetSet, progress: Progress) -> Count:
         ended = Count(records=0)
         for _ in range(_ROUNDS):
-            found = self._find(place, targets)
-            if not found.items and not found.index:
+            sight = self._look(self._sessions, targets)
+            counts = {place: count_of(parts) for place, parts in sight.items()}
+            if not any(count.records or count.elements for count in counts.values()):
                 return ended
-            # The index last: after a crash in between it still leads to what is left.
-            records = self._remove(place, found.items, progress)
-            elements = self._remove(place, found.index, progress)
-            ended = _sum(
-                [ended, Count(records=records, elements=elements, expiring=min(found.expiring, records))]
-            )
-        self._require_nothing_left(targets, [place])
+            for place, parts in sight.items():
+                records = self._passes.change(place, parts, progress)
+                # The index last: after a crash in between it still leads to what is left.
+                with told(place.item.name):
+                    elements = sum(self._passes.unlink(client, list(found.index)) for client, found in parts)
+                expiring = min(counts[place].expiring, records)
+                ended = summed([ended, Count(records=records, elements=elements, expiring=expiring)])
+        self._require_nothing_left(self._look(self._sessions, targets))
         return ended
 
-    def _find(self, place: Place, targets: TargetSet) -> Found:
-        with _errors(place.item.name):
-            return place.find(targets)
+    def _look(self, places: Sequence[Place], targets: TargetSet, *, ttl: bool = True) -> Sight:
+        with told():
+            return self._passes.look(places, Wanted(targets, self._id_form), ttl=ttl)
 
-    def _remove(self, place: Place, items: Sequence[bytes], progress: Progress) -> int:
-        removed = done = 0
-        progress(place.item.name, 0, len(items))
-        for chunk in chunks(items):
-            with _errors(place.item.name):
-                removed += place.remove(chunk)
-            done += len(chunk)
-            progress(place.item.name, done, len(items))
-        return removed
-
-    def _require_nothing_left(self, targets: TargetSet, places: Sequence[Place] | None = None) -> None:
-        for place in places if places is not None else [*self._others, *self._sessions]:
-            left = self._find(place, targets)
-            if left.items or left.index:
+    def _require_nothing_left(self, sight: Sight) -> None:
+        for place, parts in sight.items():
+            left = count_of(parts)
+            if left.records or left.elements:
                 raise Incomplete(
                     store=self.name,
                     object_name=place.item.name,
-                    what=f"{len(left.items)} keys and {len(left.index)} index keys are left or new",
+                    what=f"{left.records} keys and {left.elements} index keys are left or new",
                     remedy="see who still writes them (access may not have ended), then resume",
                 )
-
-
-def _sum(counts: Iterable[Count]) -> Count:
-    parts = list(counts)
-    return Count(
-        records=sum(part.records for part in parts),
-        elements=sum(part.elements for part in parts),
-        expiring=sum(part.expiring for part in parts),
-    )
-
-
-@contextmanager
-def _errors(object_name: str | None = None) -> Iterator[None]:
-    """No text of the driver passes: it repeats commands with their keys."""
-    from redis.exceptions import RedisError
-
-    try:
-        yield
-    except RedisError as error:
-        raise _named_error(error, object_name) from None
-
-
-def _named_error(error: Exception, object_name: str | None) -> StoreError:
-    from redis.exceptions import (
-        AuthenticationError,
-        ConnectionError,
-        InvalidResponse,
-        NoPermissionError,
-        ReadOnlyError,
-        TimeoutError,
-    )
-
-    # The kind of error is in the class, and in two cases in the text only.
-    if isinstance(error, AuthenticationError) or "called without any password" in str(error):
-        what, keys = "the server does not accept the password", "password"
-    elif "DB index" in str(error):
-        what, keys = "the server has no database of that number", "db"
-    elif isinstance(error, InvalidResponse):
-        what, keys = "what answers is not Redis", "host and port"
-    elif isinstance(error, TimeoutError):
-        what, keys = "the server did not answer in time", "host and port"
-    elif isinstance(error, ConnectionError):
-        what, keys = "the server cannot be reached, or closed the connection", "host and port"
-    else:
-        remedy = "see the server's rights and limits"
-        if isinstance(error, NoPermissionError):
-            remedy = "let the user of [redis] password run it"
-        elif isinstance(error, ReadOnlyError):
-            remedy = "name the primary, not a replica, in [redis] host"
-        return StoreRefused(
-            store="redis",
-            object_name=object_name,
-            what=f"Redis did not do it ({safe_reason(error)})",
-            remedy=remedy,
-        )
-    return StoreUnavailable(
-        store="redis",
-        object_name=object_name,
-        what=f"{what} ({safe_reason(error)})",
-        remedy=f"check [redis] {keys}",
-    )

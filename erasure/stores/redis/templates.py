@@ -1,0 +1,123 @@
+"""Key templates: which keys fit, and whose they are by their name.
+
+Holds: `KeyTemplate`, and `Wanted`, the target set as keys and values of Redis name it.
+Add here: another placeholder.
+Keep out: clients, and what lies under a key (`values.py`).
+"""
+
+import re
+from collections.abc import Iterator
+
+from erasure.inventory_checks.redis_keys import PLACEHOLDERS, placeholder_in
+from erasure.rules import Person, normalise_email
+from erasure.targets import TargetSet
+
+
+class Wanted:
+    """The targets by id (uuids in any case) and by email (normalised)."""
+
+    def __init__(self, targets: TargetSet, id_form: str) -> None:
+        self._targets = targets
+        self._any_case = id_form == "uuid"
+        self.ids = {self._plain(each): each for each in targets.contributor_ids}
+        self._raw_ids = {key.encode(): each for key, each in self.ids.items()}
+
+    def by_id(self, text: str) -> str | None:
+        """The target of that id; None where it is nobody of the batch."""
+        return self.ids.get(self._plain(text))
+
+    def by_email(self, text: str) -> str | None:
+        """The target of that email."""
+        return self._targets.emails.get(normalise_email(text))
+
+    def by_raw_id(self, raw: bytes) -> str | None:
+        """The same as `by_id` for what stands in a key: asked for every key there is."""
+        return self._raw_ids.get(raw.lower() if self._any_case else raw)
+
+    def spellings(self) -> Iterator[str]:
+        """Ids as they are most likely written, for asking by name; a pass over all keys finds the others."""
+        for each in sorted(self._targets.contributor_ids):
+            yield each
+            if self._any_case and each.upper() != each:
+                yield each.upper()
+
+    def person(self, contributor_id: str) -> Person:
+        """What rules need to know."""
+        person = self._targets.persons.get(contributor_id, contributor_id)
+        return Person(
+            contributor_id=contributor_id,
+            needles=self._targets.needles_of.get(person, ()),
+            salt=self._targets.salts.get(contributor_id, ""),
+        )
+
+    def _plain(self, text: str) -> str:
+        return text.lower() if self._any_case else text
+
+
+class KeyTemplate:
+    """A template such as `draft:{contributor_id}:*`; only `*` and the placeholder stand for something."""
+
+    def __init__(self, template: str) -> None:
+        self.placeholder = placeholder_in(template)
+        before, _, after = template.partition(self.placeholder) if self.placeholder else (template, "", "")
+        # An owner ends where the template goes on, so that `u1` never takes the keys of `u10`.
+        end = after.encode()[:1]
+        owner = b"[^" + re.escape(end) + b"]+" if end else b".+"
+        middle = b"(?P<owner>" + owner + b")" if self.placeholder else b""
+        self._pattern = re.compile(_regex(before) + middle + _regex(after), re.DOTALL)
+        self._prefix = before.partition("*")[0].encode()
+        # Where the owner begins, if that is the same in every key: most keys are then passed over without the pattern.
+        self._begins = len(self._prefix) if "*" not in before else None
+        self._end = end
+        self.glob = _glob(template)
+        self._template = template
+
+    def fitting(self, keys: list[bytes]) -> list[bytes]:
+        """Those of the keys that are of this template."""
+        prefix, fits = self._prefix, self._pattern.fullmatch
+        return [key for key in keys if key.startswith(prefix) and fits(key)]
+
+    def owner(self, key: bytes) -> bytes | None:
+        """What stands in the placeholder; None where the key does not fit."""
+        match = self._pattern.fullmatch(key)
+        return match["owner"] if match and self.placeholder else None
+
+    def owned(self, keys: list[bytes], wanted: Wanted) -> Iterator[tuple[bytes, str]]:
+        """The targets' keys by their name, each with its owner."""
+        prefix, begins, end = self._prefix, self._begins, self._end
+        if self.placeholder == PLACEHOLDERS[1] or begins is None:
+            for key in keys:
+                raw = self.owner(key) if key.startswith(prefix) else None
+                if raw is not None and (who := self._who(raw, wanted)) is not None:
+                    yield key, who
+            return
+        by_raw_id = wanted.by_raw_id
+        for key in keys:
+            if key.startswith(prefix):
+                raw = key[begins : key.find(end, begins)] if end else key[begins:]
+                who = by_raw_id(raw)
+                if who is not None and self._pattern.fullmatch(key):
+                    yield key, who
+
+    def named(self, wanted: Wanted) -> list[bytes]:
+        """The keys that the targets' ids make, where the template has no other freedom."""
+        return [self.glob_free(each).encode() for each in wanted.spellings()]
+
+    def glob_free(self, contributor_id: str) -> str:
+        """The key of one contributor."""
+        return self._template.replace(PLACEHOLDERS[0], contributor_id)
+
+    def _who(self, raw: bytes, wanted: Wanted) -> str | None:
+        text = raw.decode("utf-8", "surrogateescape")
+        return wanted.by_id(text) if self.placeholder == PLACEHOLDERS[0] else wanted.by_email(text)
+
+
+def _regex(template: str) -> bytes:
+    return b".*".join(re.escape(part.encode()) for part in template.split("*"))
+
+
+def _glob(template: str) -> str:
+    """As Redis writes it, which knows more signs."""
+    for each in PLACEHOLDERS:
+        template = template.replace(each, "*")
+    return re.sub(r"([\[\]?\\^])", r"\\\1", template)
