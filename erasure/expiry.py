@@ -1,4 +1,4 @@
-"""The end of the undo window: needles destroyed, and the CSVs that we wrote.
+"""The end of the undo window: needles destroyed, and the CSVs that we wrote: exports and backups.
 
 Add here: another thing that must not outlive the window.
 Keep out: CSVs that users name themselves; only what `fetch` has recorded is ours to remove.
@@ -7,6 +7,7 @@ Keep out: CSVs that users name themselves; only what `fetch` has recorded is our
 import hashlib
 from pathlib import Path
 
+from erasure import csv_backups
 from erasure.ledger import batches
 from erasure.settings import Settings
 
@@ -23,6 +24,7 @@ def expire(settings: Settings, var: Path) -> list[str]:
     """Ends the undo window of the batches that are due; returns their ids. Safe to repeat."""
     expired = batches.expire_due(settings)
     for batch_id in expired:
+        csv_backups.destroy(var, batch_id)
         _destroy_export(var, batches.get(settings, batch_id).csv_sha256 or "")
     return expired
 

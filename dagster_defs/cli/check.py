@@ -6,25 +6,10 @@ Keep out: printing of values; a failed check names the setting to look at.
 
 import typer
 
-from dagster_defs.cli.run import reporting, require_job_url, run_of
+from dagster_defs.cli.run import TITLES, reporting, require_job_url, run_of, say_hint
 from erasure.errors import ErasureError, ExitCode, StoreUnavailable
 from erasure.stores.base import COUNTED_AT_MOST, Holdings
 
-_TITLES = {
-    "postgres": "PostgreSQL",
-    "clickhouse": "ClickHouse",
-    "elasticsearch": "Elasticsearch",
-    "s3": "S3",
-    "redis": "Redis",
-}
-# What users of the older scripts were told; PostgreSQL is the store without which nothing can be done.
-_HINTS = {
-    "postgres": ("❌", "connection failed (check database credentials)"),
-    "clickhouse": ("⚠️ ", "connection failed (expected if port-forward not active)"),
-    "elasticsearch": ("⚠️ ", "connection failed (check the URL)"),
-    "s3": ("⚠️ ", "access denied (check AWS credentials)"),
-    "redis": ("❌", "connection failed (check host and password)"),
-}
 # Where one is led to another place than one thinks. An empty store may also be a clean one: it is told, and no failure.
 _PLACES = {
     "postgres": "[database] database",
@@ -60,8 +45,7 @@ def register(app: typer.Typer) -> None:
                     # What the inventory has wrong cannot be counted.
                     held = {} if found.problems else store.holdings()
                 except StoreUnavailable as error:
-                    sign, hint = _HINTS[name]
-                    run.say(f"{sign} {_TITLES[name]} {hint}")
+                    say_hint(run, name)
                     run.problem(str(error))
                     failed = True
                     continue
@@ -70,10 +54,10 @@ def register(app: typer.Typer) -> None:
                     failed = True
                     continue
                 counts[name] = {"unregistered": len(found.problems), **held}
-                run.say(f"✅ {_TITLES[name]}: {health.engine} {health.version}{_told(held)}")
+                run.say(f"✅ {TITLES[name]}: {health.engine} {health.version}{_told(held)}")
                 if held and not any(held.values()):
                     run.say(
-                        f"⚠️  {_TITLES[name]} holds nothing that the inventory names; check {_PLACES[name]} "
+                        f"⚠️  {TITLES[name]} holds nothing that the inventory names; check {_PLACES[name]} "
                         "unless it is meant to be empty"
                     )
                 for sentence in found.notices:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from dagster_defs.cli import batches, check, delete, fetch, inventory, verify
+from dagster_defs.cli import batches, check, delete, fetch, inventory, test_apis, verify, workflow
 from dagster_defs.cli.run import Run
 from dagster_defs.environment import prepare_environment
 from erasure.errors import ExitCode
@@ -32,6 +32,7 @@ def options(
     ] = None,
     integration: Annotated[bool, typer.Option("--integration", help="Use ~/config_integration.ini.")] = False,
     output: Annotated[str, typer.Option(help="text or json.")] = "text",
+    debug: Annotated[bool, typer.Option("--debug", help="Say more, on standard error.")] = False,
 ) -> None:
     """Flags that every command has."""
     if output not in {"text", "json"}:
@@ -43,13 +44,17 @@ def options(
             f"{var_dir()} cannot be written to ({type(error).__name__}); name another folder by {VAR_VARIABLE}",
             param_hint=VAR_VARIABLE,
         ) from None
-    context.obj = Run(command="", as_json=output == "json", config=config, integration=integration)
+    context.obj = Run(
+        command="", as_json=output == "json", config=config, integration=integration, debugging=debug
+    )
 
 
 check.register(app)
 fetch.register(app)
 delete.register(app)
 verify.register(app)
+test_apis.register(app)
+workflow.register(app)
 batches.register(app)
 inventory.register(app)
 

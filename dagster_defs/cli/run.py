@@ -21,10 +21,25 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from erasure.errors import ErasureError, ExitCode, safe_reason
+from erasure.errors import ErasureError, ExitCode, StoreUnavailable, safe_reason
 from erasure.settings import CONFIG_VARIABLE, ENVIRONMENT, Settings, config_path, load_settings, var_dir
 
 LOG = logging.getLogger("contributor_deletion")
+TITLES = {
+    "postgres": "PostgreSQL",
+    "clickhouse": "ClickHouse",
+    "elasticsearch": "Elasticsearch",
+    "s3": "S3",
+    "redis": "Redis",
+}
+# PostgreSQL and Redis are the stores without which nothing can be done.
+HINTS = {
+    "postgres": ("❌", "connection failed (check database credentials)"),
+    "clickhouse": ("⚠️ ", "connection failed (expected if port-forward not active)"),
+    "elasticsearch": ("⚠️ ", "connection failed (check the URL)"),
+    "s3": ("⚠️ ", "access denied (check AWS credentials)"),
+    "redis": ("❌", "connection failed (check host and password)"),
+}
 
 
 @dataclass(kw_only=True)
@@ -37,6 +52,8 @@ class Run:
     integration: bool
     config_file: Path | None = None
     result: dict[str, Any] = field(default_factory=dict)
+    hinted: list[str] = field(default_factory=list)
+    debugging: bool = False
 
     def settings(self, flags: dict[tuple[str, str], Any] | None = None) -> Settings:
         """The settings; the file is named to assets by the environment, which they read too."""
@@ -49,6 +66,12 @@ class Run:
         """A line for people: standard output, or standard error where that is for JSON. Also into the log."""
         LOG.info(line)
         print(line, file=sys.stderr if self.as_json else sys.stdout, flush=True)
+
+    def debug(self, line: str) -> None:
+        """A line for whoever looks for a cause: into the log, and with --debug on standard error."""
+        LOG.debug(line)
+        if self.debugging:
+            print(f"   debug: {line}", file=sys.stderr, flush=True)
 
     def problem(self, line: str) -> None:
         """A line about what went wrong, and an entry of `problems`; of a section it says where it comes from."""
@@ -68,6 +91,21 @@ def require_job_url(settings: Settings) -> None:
         from erasure.job_api.shape import parse_job_url
 
         parse_job_url(settings.api.job_url, settings.api)
+
+
+def hand_on_job_url(settings: Settings, *, flag: str | None = None) -> None:
+    """Refuses a malformed job URL before anything starts; assets find it in the environment, never in arguments."""
+    require_job_url(settings)
+    if flag is not None:
+        os.environ["CONTRIBUTOR_DELETION_JOB_URL"] = flag
+
+
+def say_hint(run: "Run", store: str) -> None:
+    """What users of the older scripts were told of a store that cannot be reached."""
+    if store not in run.hinted and store in HINTS:
+        run.hinted.append(store)
+        sign, hint = HINTS[store]
+        run.say(f"{sign} {TITLES[store]} {hint}")
 
 
 def _origin(line: str, file: Path | None) -> str:
@@ -98,6 +136,8 @@ def reporting(run: Run) -> Iterator[None]:
         try:
             yield
         except ErasureError as error:
+            if isinstance(error, StoreUnavailable):
+                say_hint(run, error.store)
             for line in str(error).splitlines():
                 run.problem(line)
             code = error.exit_code

@@ -1,6 +1,6 @@
 """The job API over HTTP.
 
-Holds: the calls login, fetch, commit and logout of a job, and who is refused with which status.
+Holds: the calls login, fetch, commit, route and logout of a job, and who is refused with which status.
 Add here: another call.
 Keep out: SQL and Redis (`stores.py`), logging: not one line of this service may name a person.
 """
@@ -25,7 +25,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.job_api.stores import Contributor, Platform
+from sandbox.job_api.openapi import DOCUMENT
+from sandbox.job_api.stores import MOST_ROUTED, Contributor, Platform
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -37,9 +38,11 @@ def build_app(platform: Platform, secret: SecretStr) -> Starlette:
     return Starlette(
         routes=[
             Route("/health", calls.health, methods=["GET"]),
+            Route("/openapi.json", _openapi, methods=["GET"]),
             Route(f"{job}/login", _contained(calls.login), methods=["POST"]),
             Route(f"{job}/fetch", _contained(calls.fetch), methods=["POST"]),
             Route(f"{job}/commit", _contained(calls.commit), methods=["POST"]),
+            Route(f"{job}/route", _contained(calls.route), methods=["POST"]),
             Route(f"{job}/logout", _contained(calls.logout), methods=["POST"]),
         ],
         exception_handlers={HTTPException: _as_json},
@@ -94,6 +97,17 @@ class JobCalls:
             raise HTTPException(HTTPStatus.NOT_FOUND, "the job has no such unit")
         return JSONResponse({"judgment_id": judgment_id})
 
+    async def route(self, request: Request) -> Response:
+        job_id = await self._job(request)
+        body = await _body(request)
+        project_id, units = _uuid_field(body, "project_id"), body.get("units")
+        if not isinstance(units, int) or isinstance(units, bool) or not 1 <= units <= MOST_ROUTED:
+            raise HTTPException(HTTPStatus.BAD_REQUEST, f"units must be a number from 1 to {MOST_ROUTED}")
+        routed = await run_in_threadpool(self._platform.route, job_id, project_id, units)
+        if routed is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND, "the job is of another project, or there is none such")
+        return JSONResponse({"routed": routed})
+
     async def logout(self, request: Request) -> Response:
         await self._job(request)
         token, contributor = await self._session(request)
@@ -125,6 +139,10 @@ class JobCalls:
         if contributor.status != "active":
             raise HTTPException(HTTPStatus.FORBIDDEN, "the contributor is not active")
         return contributor
+
+
+async def _openapi(request: Request) -> Response:
+    return JSONResponse(DOCUMENT)
 
 
 async def _body(request: Request) -> dict[str, Any]:

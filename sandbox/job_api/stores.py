@@ -20,6 +20,7 @@ from sandbox.job_api.settings import JobApiSettings
 
 SESSION_SECONDS = 24 * 60 * 60
 UNITS_AT_ONCE = 5
+MOST_ROUTED = 10_000
 
 # The table has no sequence; this number names the lock under which the next id is taken.
 JUDGMENT_ID_LOCK = 7_166_001
@@ -100,6 +101,27 @@ class Platform:
             connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": JUDGMENT_ID_LOCK})
             judgment_id = connection.execute(insert, values).scalar_one_or_none()
         return None if judgment_id is None else int(judgment_id)
+
+    def route(self, job_id: UUID, project_id: UUID, wanted: int) -> int | None:
+        """Sees to it that the job has so many units of its project, taking what lacks from the project's other jobs.
+
+        How many it has then, at most `wanted`; None where the job is not one of the project.
+        """
+        ours = text("select 1 from jobs where job_id = :job and project_id = :project for update")
+        held = text("select count(*) from units where job_id = :job")
+        move = text(
+            "update units set job_id = :job where unit_id in ("
+            " select units.unit_id from units inner join jobs on units.job_id = jobs.job_id"
+            " where jobs.project_id = :project and units.job_id <> :job order by units.unit_id limit :lacking)"
+        )
+        values = {"job": job_id, "project": project_id}
+        with self._postgres.begin() as connection:
+            if connection.execute(ours, values).first() is None:
+                return None
+            number = int(connection.execute(held, values).scalar_one())
+            if number < wanted:
+                number += connection.execute(move, {**values, "lacking": wanted - number}).rowcount
+        return min(number, wanted)
 
     def open_session(self, contributor: Contributor) -> str:
         """A new token, known to Redis for a day."""

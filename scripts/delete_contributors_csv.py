@@ -1,0 +1,11 @@
+"""Deletes or masks the contributors of a CSV in all five stores: the older name of `contributor-deletion delete`."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from dagster_defs.cli.older import run
+
+if __name__ == "__main__":
+    run("delete")
