@@ -149,7 +149,11 @@ def _only_email_tells(item: InventoryObject) -> bool:
     if "{email}" in item.location or item.members == "email":
         return True
     subject = item.subject
-    return item.store in {"elasticsearch", "redis"} and subject.contributor_id is None and subject.email is not None
+    return (
+        item.store in {"elasticsearch", "redis"}
+        and subject.contributor_id is None
+        and subject.email is not None
+    )
 
 
 def _is_sole_email(item: InventoryObject, ruled: Field) -> bool:

@@ -16,7 +16,7 @@ from erasure.patience import REDIS_SECONDS
 from erasure.rules import Rule, is_mask, normalise_email
 from erasure.settings import Settings
 from expectations.readers.base import RECORD, FieldReading, Tally, VerifiedBatch, unjudged_places
-from expectations.readers.documents import pairs
+from expectations.readers.documents import Document
 from expectations.readers.free_text import TextJudge
 from expectations.readers.keys import KeyPattern, ids_in
 from expectations.readers.redis_values import Record, records_of, text
@@ -57,7 +57,8 @@ def _client(settings: Settings, db: int | None) -> Any:
     if settings.redis.cluster:
         from redis.cluster import ClusterNode
 
-        nodes = [ClusterNode(host, port) for host, port in settings.redis.addresses]
+        # redis-py's class has no annotations.
+        nodes = [ClusterNode(host, port) for host, port in settings.redis.addresses]  # type: ignore[no-untyped-call]
         del options["retry"]
         return RedisCluster(startup_nodes=nodes, cluster_error_retry_attempts=1, **options)
     if db is not None:
@@ -184,7 +185,7 @@ class _Watch:
             return
         document = _document(record.value, self._item)
         if document is not None:
-            yield from (value for value, _ in pairs(document, path, None))
+            yield from _held(document, path)
 
 
 def _document(value: str | dict[str, str], item: InventoryObject) -> Any:
@@ -212,9 +213,12 @@ def _opened(value: str) -> Any:
 
 
 def _first(document: Any, path: str | None) -> str | None:
-    return (
-        next((value for value, _ in pairs(document, path, None) if value is not None), None) if path else None
-    )
+    return next((value for value in _held(document, path) if value is not None), None) if path else None
+
+
+def _held(document: Any, path: str) -> Iterator[str | None]:
+    for _, value in Document(document).values(path):
+        yield None if value is None else str(value)
 
 
 @contextmanager

@@ -45,7 +45,7 @@ UNIQUE = f"{MASK}-{ANN}"
 
 
 def of_email(email: str, contributor_id: str | None = None) -> str:
-    who = f"{{\"id\":{json.dumps(contributor_id)}, \"email\": \"{email}\"}}"
+    who = f'{{"id":{json.dumps(contributor_id)}, "email": "{email}"}}'
     return f'{{ "who": {who},\t"score": 1.50, "é": 12345678901234567890}}'
 
 
