@@ -16,7 +16,6 @@ from erasure.stores.search.mapped import UNSEEN, candidates_in, find, why_not
 from erasure.stores.search.requests import is_masked_in_the_engine
 
 _UUID = ("0" * 36,)
-_BLOCKS = ("index.blocks.write", "index.blocks.read_only", "index.blocks.read_only_allow_delete")
 _PIPELINES = ("index.default_pipeline", "index.final_pipeline")
 _LENIENT = "index.mapping.ignore_malformed"
 
@@ -70,11 +69,11 @@ def notices_of(item: InventoryObject, layouts: Mapping[str, Layout]) -> Iterator
         ),
         (
             "blocked for writing (index.blocks); lift that before the batch is executed",
-            [name for name, one in layouts.items() if _any_of(one.settings, _BLOCKS, off="false")],
+            [name for name, one in layouts.items() if one.is_blocked],
         ),
         (
             "with an ingest pipeline of their own, which runs on masked documents too; what it puts back is counted",
-            [name for name, one in layouts.items() if _any_of(one.settings, _PIPELINES, off="_none")],
+            [name for name, one in layouts.items() if _has_pipeline(one.settings)],
         ),
     ):
         if found:
@@ -114,8 +113,8 @@ def _takes_in_silence(mapping: Mapping[str, Any]) -> bool:
     return silent or any("properties" in field and _takes_in_silence(field) for field in inner)
 
 
-def _any_of(settings: Mapping[str, Any], names: Iterable[str], *, off: str) -> bool:
-    return any(settings.get(name, off) != off for name in names)
+def _has_pipeline(settings: Mapping[str, Any]) -> bool:
+    return any(settings.get(name, "_none") != "_none" for name in _PIPELINES)
 
 
 def _these(names: list[str]) -> str:

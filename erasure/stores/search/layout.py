@@ -18,6 +18,7 @@ _NAMES_LENGTH = 3_000
 
 # Neither can be read: a search passes a frozen index by unless it is told otherwise, and it takes no writes.
 _SHUT = frozenset({"closed", "frozen"})
+_BLOCKS = ("index.blocks.write", "index.blocks.read_only", "index.blocks.read_only_allow_delete")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,11 @@ class Layout:
     def is_hidden(self) -> bool:
         """Whether patterns pass it by; those behind a data stream are all hidden, and found through it."""
         return not self.is_in_a_stream and self.settings.get("index.hidden") == "true"
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether it takes no writes."""
+        return any(self.settings.get(block) == "true" for block in _BLOCKS)
 
     @property
     def keeps_whole_source(self) -> bool:

@@ -17,7 +17,7 @@ from erasure.errors import Incomplete, StoreRefused
 from erasure.inventory import InventoryObject
 from erasure.stores.base import Progress
 from erasure.stores.search.elements import Judge
-from erasure.stores.search.failures import STORE, speaking_of
+from erasure.stores.search.failures import STORE, refusal, speaking_of
 from erasure.stores.search.field_checks import owners_of
 from erasure.stores.search.layout import in_groups, indices_behind, layouts_of
 from erasure.stores.search.mapped import candidates_in
@@ -178,6 +178,9 @@ class Masking:
             layouts = layouts_of(self._server, names)
         ways: dict[_Way, list[str]] = {}
         for name in names:
+            if name in layouts and layouts[name].is_blocked:
+                # Asked nonetheless, an engine tries for minutes to write where its disk is too full.
+                raise refusal("cluster_block_exception", index=name, object_name=self._item.name)
             by_email = bool(left[name].by_email)
             found = None if attempt or by_email else self._candidates(layouts[name].mapping)
             ways.setdefault(_Way(by_email=by_email, candidates=found), []).append(name)
