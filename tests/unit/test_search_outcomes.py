@@ -31,8 +31,24 @@ def test_a_task_that_looked_at_everything_is_done() -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [ended(total=6), ended(canceled="by user request"), {"completed": True}, ended(updated=0)],
-    ids=["stopped early", "cancelled", "no response", "fewer than found"],
+    [
+        ended(total=6),
+        ended(canceled="by user request"),
+        {"completed": True},
+        ended(updated=0),
+        ended(timed_out=True),
+        {"completed": True, "error": {"type": "task_cancelled_exception"}},
+        ended(failures=[failure("task_cancelled_exception", 400)]),
+    ],
+    ids=[
+        "stopped early",
+        "cancelled",
+        "no response",
+        "fewer than found",
+        "out of time",
+        "cancelled at once",
+        "cancelled in a shard",
+    ],
 )
 def test_a_task_that_only_looks_done_is_incomplete(answer: dict[str, Any]) -> None:
     if answer == {"completed": True}:
@@ -61,6 +77,10 @@ def test_a_failed_document_names_its_index_and_no_value(
 
     assert SECRET not in str(caught.value)
     assert str(caught.value).startswith("elasticsearch/units: ")
+
+
+def test_deleted_documents_are_changed_documents() -> None:
+    assert judge(ended(updated=0, deleted=3), object_name="units") == 3
 
 
 def test_a_task_with_an_error_is_refused() -> None:

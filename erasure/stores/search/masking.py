@@ -7,7 +7,6 @@ Keep out: requests' bodies (`requests.py`), tasks (`tasks.py`), pages (`scan.py`
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -62,6 +61,8 @@ class Masking:
         self._item = item
         self._targets = targets
         self._ids_at_once = ids_at_once
+        # A task that was refused half-way has not told how many documents it had changed.
+        self._is_uncounted = False
         self._scan = Scan(server, Judge(item, targets), object_name=item.name)
 
     def count(self) -> Count:
@@ -104,6 +105,8 @@ class Masking:
             closed, left = self.tallies()
         self._require_nothing_left(left)
         self._require_masked_form(before, left, operations + done)
+        if self._is_uncounted:
+            done = max(done, sum(tally.records for name, tally in before.items() if name in left))
         if self._ids_at_once < len(self._targets.contributor_ids):
             # A document of people of two parts has been changed twice.
             done = min(done, planned.records)
@@ -166,10 +169,14 @@ class Masking:
         done = 0
         for way, names in self._ways(left, attempt).items():
             for group in in_groups(names):
-                # What an index refuses to be asked is asked of all its documents next; then the refusal stands.
-                tolerated = () if way.candidates is None else (StoreRefused,)
-                with suppress(*tolerated), speaking_of(self._item.name):
-                    done += self._mask_group(way, group, attempt, partial(_beyond, told, done))
+                try:
+                    with speaking_of(self._item.name):
+                        done += self._mask_group(way, group, attempt, partial(_beyond, told, done))
+                except StoreRefused:
+                    # What an index refuses to be asked is asked of all its documents next; then the refusal stands.
+                    if way.candidates is None:
+                        raise
+                    self._is_uncounted = True
         return done
 
     def _ways(self, left: Mapping[str, Tally], attempt: int) -> dict[_Way, list[str]]:

@@ -20,6 +20,7 @@ _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 1.0
 _NOT_FOUND = 404
 _CONFLICT = "version_conflict_engine_exception"
+_CANCELLED = "task_cancelled_exception"
 # Without these paths every answer would repeat the task's description, and with it all ids.
 _OUTCOME = "completed,error.type,error.caused_by.type,response,task.status.updated,task.status.deleted"
 _CHILDREN = "nodes.*.tasks.*.status.updated,nodes.*.tasks.*.status.deleted"
@@ -93,17 +94,17 @@ def judge(answer: Mapping[str, Any], *, object_name: str) -> int:
     """
     if error := answer.get("error"):
         caused = error.get("caused_by") or {}
+        if _CANCELLED in (error.get("type"), caused.get("type")):
+            raise _cancelled(object_name)
         raise refusal(str(error.get("type") or caused.get("type") or ""), index=None, object_name=object_name)
     response = answer.get("response") or {}
     failures = [failure for failure in response.get("failures") or () if _kind(failure) != _CONFLICT]
+    if response.get("canceled") or any(_kind(failure) == _CANCELLED for failure in failures):
+        raise _cancelled(object_name)
     if failures:
         first = failures[0]
         raise refusal(
             _kind(first), index=first.get("index"), object_name=object_name, status=first.get("status")
-        )
-    if response.get("canceled"):
-        raise Incomplete(
-            store=STORE, object_name=object_name, what="somebody cancelled the masking task", remedy="resume"
         )
     if response.get("timed_out"):
         raise Incomplete(
@@ -118,6 +119,12 @@ def judge(answer: Mapping[str, Any], *, object_name: str) -> int:
             remedy="resume",
         )
     return _changed(response)
+
+
+def _cancelled(object_name: str) -> Incomplete:
+    return Incomplete(
+        store=STORE, object_name=object_name, what="somebody cancelled the masking task", remedy="resume"
+    )
 
 
 def _kind(failure: Mapping[str, Any]) -> str:
