@@ -98,7 +98,7 @@ def _member(data: bytes, at: int, wanted: Wanted, members: dict[str, Spans]) -> 
     match = _MEMBER.match(data, at)
     if match is None:
         raise UnreadableRows(Flaw.FORMAT, "it is no JSON")
-    key = str(json.loads(match[1]))
+    key = match[1][1:-1].decode() if b"\\" not in match[1] else str(json.loads(match[1]))
     if key not in wanted:
         return _skipped(data, match.end())
     if key in members:
