@@ -22,8 +22,6 @@ from erasure.stores.s3.rows.tally import Tally, shown_key
 # Keys and numbers of elements, from the row down.
 _Location = tuple[str | int, ...]
 _Document = dict[str, Any]
-# A key need not be right before its colon.
-_SPREAD = (b" :", b"\t:", b"\r:", b"\n:")
 
 
 @dataclass(kw_only=True)
@@ -99,7 +97,7 @@ class DocumentRows:
         if type(document) is not dict or not document.keys() <= look.keys:
             return False
         # As many keys in the bytes as were parsed: none stands twice, and there is nothing nested.
-        if raw.count(b'":') != len(document) or any(sign in raw for sign in _SPREAD):
+        if raw.count(b'":') != len(document) or _is_spread(raw):
             return False
         owner = document.get(look.owner) if look.owner is not None else None
         email = document.get(look.email) if look.email is not None else None
@@ -220,10 +218,15 @@ def _parsed(raw: bytes) -> Any:
 
 def _may_have_twins(raw: bytes, document: _Document) -> bool:
     """Whether a key may stand twice in an object, which a parser does not tell: more keys in the bytes than parsed."""
-    if any(sign in raw for sign in _SPREAD):
+    if _is_spread(raw):
         return True
     keys = raw.count(b'":')
     return keys != len(document) and keys != _keys_in(document)
+
+
+def _is_spread(raw: bytes) -> bool:
+    """Whether a key may stand apart from its colon, so that keys cannot be counted by `":`."""
+    return b" :" in raw or b"\t:" in raw or b"\r:" in raw or b"\n:" in raw
 
 
 def _keys_in(node: Any) -> int:

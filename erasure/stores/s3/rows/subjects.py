@@ -64,12 +64,12 @@ class Subjects:
         """Whether `verdict` could say anything but nobody: what most rows are asked, so it is quick."""
         if contributor_id is not None and (contributor_id in self.ids or self.known_id(contributor_id)):
             return True
-        return any(self._may_name(email) for email in emails)
-
-    def _may_name(self, email: str) -> bool:
-        # The same form, sooner: to lower letters of ASCII alone takes a table, where there may be others.
-        form = email.strip(ASCII_BLANKS).lower() if email.isascii() else normalise_email(email)
-        return form in self.emails or is_mask(email)
+        for email in emails:
+            # The same form, sooner: to lower letters of ASCII alone takes a table, where there may be others.
+            form = email.strip(ASCII_BLANKS).lower() if email.isascii() else normalise_email(email)
+            if form in self.emails or email.startswith(MASK):
+                return True
+        return False
 
     def verdict(self, contributor_id: str | None, emails: Iterable[str], *, by_mask: bool = True) -> Verdict:
         """The id decides, the email only where there is none (None or empty); a masked email is the closed form.
