@@ -19,6 +19,7 @@ from erasure.s3_client import s3_client
 from erasure.settings import Settings
 from expectations.readers.base import RECORD, FieldReading, VerifiedBatch, place, unjudged_places
 from expectations.readers.keys import EMAIL, PLACEHOLDER, KeyPattern
+from expectations.readers.s3_rows import read_rows
 
 # Up to here a listing a contributor costs less than one of everybody's keys.
 _LISTED_ALONE = 50
@@ -39,9 +40,14 @@ class _Entry:
 
 def read_s3(settings: Settings, inventory: Inventory, batch: VerifiedBatch) -> list[FieldReading]:
     """Every object of the inventory; of whole objects a record is a key, however many versions it has."""
-    readings = []
-    unjudged = unjudged_places(inventory, "s3", batch)
+    readings: list[FieldReading] = []
+    unjudged = frozenset(unjudged_places(inventory, "s3", batch))
     for item in inventory.of("s3"):
+        if item.rows is not None:
+            with _errors(item):
+                bucket = item.bucket or settings.s3.bucket_name
+                readings += list(read_rows(s3_client(settings.s3), bucket, item, batch, unjudged))
+            continue
         if place(item.name, RECORD) in unjudged:
             continue
         with _errors(item):

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from erasure.inventory import Inventory
 from erasure.stores.base import no_progress
 from erasure.stores.s3.obstacles import of_head, of_refusal
+from expectations.readers.base import VerifiedBatch
+from expectations.readers.s3 import read_s3
 from sandbox.config import SandboxConfig
 from tests.contract.s3_rows_support import (
     PEOPLE,
@@ -19,12 +22,13 @@ from tests.contract.s3_rows_support import (
     as_csv,
     as_csv_gz,
     as_parquet,
+    exports,
     put_rows,
     read,
     store_of_rows,
     table,
 )
-from tests.contract.s3_support import client_for, everything, hold, new_bucket, targets
+from tests.contract.s3_support import client_for, everything, hold, new_bucket, settings_for, targets
 
 BROKEN = {
     "exports/cut.csv.gz": as_csv_gz(table(*PEOPLE))[:-12],
@@ -151,3 +155,28 @@ def test_a_refused_reading_says_why_the_object_stays(code: str, operation: str, 
 def test_metadata_that_s3_does_not_show_would_be_lost_and_is_an_obstacle() -> None:
     assert of_head({"MissingMeta": 2}) == "carrying metadata that S3 does not show"
     assert of_head({"Metadata": {"a": "b"}}) is None
+
+
+def test_the_judge_finds_every_version_and_tells_apart_what_nobody_can_erase(
+    s3_client: Any, s3_config: SandboxConfig
+) -> None:
+    bucket = new_bucket(s3_client, locking=True)
+    locked = put_rows(s3_client, bucket, "exports/7/locked.csv", table(*PEOPLE))
+    hold(s3_client, bucket, "exports/7/locked.csv", locked, "ON")
+    for suffix in (".csv", ".csv.gz", ".jsonl", ".parquet"):
+        put_rows(s3_client, bucket, f"exports/7/units{suffix}", table(*PEOPLE))
+        put_rows(s3_client, bucket, f"exports/7/units{suffix}", table("u1"))
+    s3_client.put_object(Bucket=bucket, Key="exports/cut.csv.gz", Body=BROKEN["exports/cut.csv.gz"])
+    put_rows(s3_client, bucket, "elsewhere/a.csv", table(*PEOPLE))
+    inventory = Inventory(world="kepler", objects=(exports(),))
+    batch = VerifiedBatch(batch_id="b", persons={"u1": "u1"}, needles={"u1": ("u1@example.com",)})
+    settings = settings_for(s3_config, bucket)
+
+    (before,) = read_s3(settings, inventory, batch)
+    assert (before.place, before.survivors, before.masked) == ("exports.email", 8, 0)
+    store = store_of_rows(s3_client, bucket)
+    done = store.mask(targets("u1"), no_progress)[ROWS]
+    (after,) = read_s3(settings, inventory, batch)
+
+    assert (after.survivors, after.masked) == (0, 4)
+    assert before.not_erasable == after.not_erasable == sum(done.not_erasable.values()) == 2

@@ -5,6 +5,7 @@ Add here: another way.
 Keep out: removing what was found (`test_s3_store.py`).
 """
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -32,6 +33,7 @@ from tests.contract.s3_support import (
 )
 
 ANN = {"u1": "ann+jobs@example.com"}
+NO_WAY: tuple[dict[str, str], Callable[[str], dict[str, Any]]] = ({}, lambda owner: {})
 # An id in the form that platforms have, by which alone the judge knows ids in keys.
 ID, OTHER = "0b6f2b0e-2f0e-4a39-8d0c-6a1f0e7f0001", "0b6f2b0e-2f0e-4a39-8d0c-6a1f0e7f0002"
 
@@ -70,7 +72,7 @@ def test_everything_below_a_folder_named_by_an_email_goes(s3_client: Any) -> Non
     assert [key for key, _ in everything(s3_client, bucket)] == ["mail/ann+jobs@example.com.org/a.txt"]
 
 
-WAYS = {
+WAYS: dict[str, tuple[dict[str, str], Callable[[str], dict[str, Any]]]] = {
     "tag": ({"tag": "contributor_id"}, lambda owner: {"Tagging": f"contributor_id={owner}"}),
     "metadata": ({"metadata": "Contributor-Id"}, lambda owner: {"Metadata": {"contributor-id": owner}}),
 }
@@ -154,7 +156,7 @@ def test_the_judge_finds_the_same_by_requests_of_its_own(
     s3_client: Any, s3_config: SandboxConfig, way: str
 ) -> None:
     bucket = new_bucket(s3_client, locking=True)
-    declared, named = WAYS.get(way, ({}, lambda owner: {}))
+    declared, named = WAYS.get(way, NO_WAY)
     location = {"id": "a/{contributor_id}/", "email": "a/{email}/"}.get(way, "a/")
     for owner, email in ((ID, ANN["u1"]), (OTHER, "bo@example.com")):
         key = f"a/{ {'id': owner, 'email': email}.get(way, owner) }/x"
