@@ -74,12 +74,12 @@ def test_masking_a_second_time_changes_nothing(s3_client: Any) -> None:
     assert everything(s3_client, bucket) == before != []
 
 
-@pytest.mark.parametrize("listed_alone", [3, 200])
+@pytest.mark.parametrize("pages_each", [0, 100])
 @pytest.mark.parametrize("page", [2, 1_000])
 def test_one_listing_or_one_a_contributor_finds_the_same(
-    s3_client: Any, monkeypatch: pytest.MonkeyPatch, listed_alone: int, page: int
+    s3_client: Any, monkeypatch: pytest.MonkeyPatch, pages_each: int, page: int
 ) -> None:
-    monkeypatch.setattr(finding, "LISTED_ALONE", listed_alone)
+    monkeypatch.setattr(finding, "SHARED_PAGES_EACH", pages_each)
     monkeypatch.setattr(listing, "LISTED_AT_ONCE", page)
     bucket = new_bucket(s3_client)
     put(s3_client, bucket, *(f"contributors/u{number}/profile.json" for number in range(12)))
