@@ -2,14 +2,24 @@
 
 import string
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from erasure.errors import BadInput
 from erasure.ini import read_ini
-from erasure.settings import ENVIRONMENT, Settings, config_path, expanded, load_settings, var_dir
+from erasure.settings import (
+    ENVIRONMENT,
+    RedisSettings,
+    Settings,
+    config_path,
+    expanded,
+    load_settings,
+    var_dir,
+)
 
 SECRET = "pa%ss;w#ord = $x"
 GOOD = f"""
@@ -385,3 +395,38 @@ def test_a_flag_that_names_no_file_leads_to_no_other_file(flag: str) -> None:
 def test_a_home_that_does_not_exist_is_named() -> None:
     with pytest.raises(BadInput, match="~nobody-of-this-name/x begins with a home"):
         expanded("~nobody-of-this-name/x")
+
+
+@pytest.mark.parametrize(
+    ("url", "keys"),
+    [
+        ("redis://r:1/3", {"host": "r", "port": 1, "db": 3, "tls": False, "cluster": False}),
+        ("rediss://u:p%40w@r", {"host": "r", "port": 6379, "db": 0, "tls": True, "username": "u"}),
+        (
+            "rediss+cluster://:pw@a:1,b:2",
+            {"host": "a", "port": 1, "cluster": True, "tls": True, "nodes": "b:2"},
+        ),
+        ("redis://[::1]:7", {"host": "::1", "port": 7}),
+    ],
+)
+def test_a_url_of_redis_stands_for_its_keys_and_shows_no_secret(url: str, keys: dict[str, Any]) -> None:
+    found = RedisSettings.model_validate({"host": "elsewhere", "port": "9", "db": "5", "url": url})
+    assert {key: getattr(found, key) for key in keys} == keys
+    assert "p%40w" not in repr(found) and "p@w" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({"url": "http://secret-word@r"}, "expected redis://HOST:PORT/DB"),
+        ({"url": "redis://a:1,b:2"}, "expected redis://HOST:PORT/DB"),
+        ({"cluster": "true", "db": "2"}, "a cluster has database 0 alone"),
+        ({"cluster": "true", "nodes": "b:x"}, "expected HOST:PORT, with commas"),
+        ({"tls": "true", "ca_certs": "/nowhere.pem"}, "expected a file with certificates"),
+    ],
+)
+def test_what_is_wrong_with_redis_is_said_without_a_value(keys: dict[str, str], sentence: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        RedisSettings.model_validate(keys)
+    assert sentence in str(caught.value)
+    assert "secret-word" not in str(caught.value)

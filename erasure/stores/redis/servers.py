@@ -54,12 +54,17 @@ class Servers:
         own = client.get_connection_kwargs()
         with told():
             parts = client.execute_command("CLUSTER SLOTS")
-            nodes = client.execute_command("CLUSTER NODES")
         found = tuple(sorted(_part(part, own) for part in _listed(parts)))
         if sum(last - first + 1 for first, last, _, _ in found) != _SLOTS:
             raise unavailable("a part of the cluster's slots is nobody's", "mend the cluster, then resume")
-        if "->-" in str(nodes) or "-<-" in str(nodes):
-            raise refused(None, "slots are being moved between nodes", "let the resharding end, then resume")
+        for host, port in {part[2:] for part in found}:
+            # Each tells of its own slots alone.
+            with told():
+                nodes = self._at(host, port).execute_command("CLUSTER NODES")
+            if _is_moving(nodes):
+                raise refused(
+                    None, "slots are being moved between nodes", "let the resharding end, then resume"
+                )
         return found
 
     def client_of(self, key: bytes, clients: Sequence[Any], layout: Layout) -> Any:
@@ -108,6 +113,12 @@ def _listed(parts: Any) -> list[tuple[int, int, Any, int]]:
     if isinstance(parts, dict):
         return [(first, last, *part["primary"][:2]) for (first, last), part in parts.items()]
     return [(part[0], part[1], part[2][0], part[2][1]) for part in parts]
+
+
+def _is_moving(nodes: Any) -> bool:
+    if isinstance(nodes, dict):
+        return any(node.get("migrations") for node in nodes.values())
+    return "->-" in str(nodes) or "-<-" in str(nodes)
 
 
 def _part(part: tuple[int, int, Any, int], own: dict[str, Any]) -> tuple[int, int, str, int]:
