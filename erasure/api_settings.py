@@ -48,16 +48,14 @@ def _body(text: str) -> str:
 
 def _job_path(text: str) -> str:
     if text.count("{job}") != 1 or not re.fullmatch(r"[^\s/?#]+(?:/[^\s/?#]+)*", text):
-        raise PydanticCustomError(
-            "job_path", "expected how the path of a job URL ends, such as jobs/{{job}}", {}
-        )
+        raise PydanticCustomError("job_path", "expected how the path of a job URL ends, such as jobs/{job}")
     return text
 
 
 def _token_header(text: str) -> str:
     if not _HEADER.fullmatch(text):
         raise PydanticCustomError(
-            "header", "expected a header with {{token}}, such as Authorization: Bearer {{token}}", {}
+            "header", "expected a header with {token}, such as Authorization: Bearer {token}"
         )
     return text
 
@@ -129,7 +127,7 @@ class ApiSettings(BaseModel):
                         {"key": key, "known": ", ".join(sorted(allowed))},
                     )
         if "contributor_id" not in _PLACE.findall(self.login_call + (self.login_body or "")):
-            raise PydanticCustomError("places", "login_body has to hold {{contributor_id}}", {})
+            raise PydanticCustomError("places", "login_body has to hold {contributor_id}")
         return self
 
 

@@ -63,7 +63,7 @@ def masked_records(settings: Settings, inventory: Inventory) -> tuple[str, int]:
     import clickhouse_connect
     from clickhouse_connect.driver.exceptions import Error
 
-    item, column = _first_of_tables(inventory)
+    item, column = _widest_table(inventory)
     section = settings.clickhouse
     name = ".".join(_quoted(part) for part in (item.schema, item.location))
     try:
@@ -102,14 +102,21 @@ def _first_of_documents(inventory: Inventory) -> tuple[InventoryObject, str]:
     raise BadInput(f"The inventory of {inventory.world} has no index in which the mask could be looked for.")
 
 
-def _first_of_tables(inventory: Inventory) -> tuple[InventoryObject, str]:
-    """The first table that knows people by id and email, and of which the email becomes the mask."""
-    for item in inventory.registered("clickhouse"):
-        subject = item.subject
-        ruled = {field.name for field in item.fields if field.rule is Rule.CONSTANT}
-        if subject.contributor_id and subject.email in ruled and item.waived is None:
-            return item, str(subject.email)
-    raise BadInput(f"The inventory of {inventory.world} has no table in which the mask could be looked for.")
+def _widest_table(inventory: Inventory) -> tuple[InventoryObject, str]:
+    """The widest table that knows people by id and email, and of which the email becomes the mask: what else there is
+    are copies of parts of it."""
+    found = [
+        item
+        for item in inventory.of("clickhouse")
+        if item.subject.contributor_id
+        and item.subject.email in {field.name for field in item.fields if field.rule is Rule.CONSTANT}
+    ]
+    if not found:
+        raise BadInput(
+            f"The inventory of {inventory.world} has no table in which the mask could be looked for."
+        )
+    widest = max(found, key=lambda item: (len(item.known_fields), item.name))
+    return widest, str(widest.subject.email)
 
 
 def _quoted(name: str) -> str:

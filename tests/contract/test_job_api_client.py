@@ -145,6 +145,18 @@ def test_a_contributor_logs_in_fetches_commits_and_logs_out(platform: Platform, 
     assert platform.redis.keys("session*") == []
 
 
+def test_units_are_routed_by_the_client_and_a_foreign_project_is_told(
+    platform: Platform, api: JobApi
+) -> None:
+    with psycopg.connect(platform.config.postgres_dsn) as connection:
+        row = connection.execute("select project_id::text from jobs where job_id = %s", (JOB,)).fetchone()
+    assert row is not None
+    assert [api.route(row[0], 1).routed, api.route(row[0], 5).routed] == [1, 1]
+    foreign = api.route(str(uuid4()), 1)
+    assert (foreign.ok, foreign.status) == (False, 404)
+    assert "[api] route_call" in foreign.sentence
+
+
 def test_revoked_contributors_are_proven_locked_out_and_no_session_stays(
     platform: Platform, api: JobApi
 ) -> None:

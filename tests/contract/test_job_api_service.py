@@ -6,6 +6,7 @@ It runs as a process of its own, on a database and a Redis db of its own, so tha
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,16 +15,21 @@ from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
 import httpx
+import jsonschema
 import psutil
 import psycopg
 import pytest
 import redis
 from psycopg import sql
+from pydantic import SecretStr
 
+from erasure.api_settings import ApiSettings
 from sandbox import processes
 from sandbox.config import SandboxConfig
 from sandbox.engines.job_api import JobApi
-from sandbox.paths import PACKAGE_DIRECTORY
+from sandbox.job_api.app import build_app
+from sandbox.job_api.openapi import DOCUMENT
+from sandbox.paths import PACKAGE_DIRECTORY, REPOSITORY_ROOT
 from sandbox.ports import choose_ports
 from sandbox.supervisor import Sandbox
 from tests.sandbox_fixtures import eventually
@@ -173,6 +179,81 @@ def test_commit_refuses_a_unit_of_another_job_and_a_malformed_body(
     assert service.call("commit", token=token, unit_id=other).status_code == 400
     assert service.call("login").status_code == 400
     assert service.query("select count(*) from judgments") == before
+
+
+def test_route_takes_what_lacks_from_the_projects_other_jobs_and_may_be_repeated(service: Service) -> None:
+    (project,) = service.query("select project_id::text from jobs where job_id = %s", JOB)[0]
+    held = "select count(*) from units where job_id = %s"
+    try:
+        # Six are there, and a seventh is with the project's other job.
+        for wanted, routed in ((3, 3), (7, 7), (7, 7), (50, 7)):
+            answer = service.call("route", project_id=project, units=wanted)
+            assert (answer.status_code, answer.json()) == (200, {"routed": routed})
+        assert service.query(held, JOB) == [(7,)]
+        assert service.query(held, OTHER_JOB) == [(0,)]
+    finally:
+        service.query(
+            "update units set job_id = %s where unit_id = (select unit_id from units where url like %s)",
+            OTHER_JOB,
+            f"%{OTHER_JOB}%",
+        )
+
+
+def test_route_refuses_a_project_that_is_not_the_jobs_and_a_malformed_body(service: Service) -> None:
+    (project,) = service.query("select project_id::text from jobs where job_id = %s", JOB)[0]
+    assert service.call("route", project_id=str(uuid4()), units=1).status_code == 404
+    for body in (
+        {"project_id": "1", "units": 1},
+        {"project_id": project},
+        {"project_id": project, "units": 0},
+    ):
+        assert service.call("route", **body).status_code == 400
+    for units in (True, "3", 10_001, 1.5):
+        assert service.call("route", project_id=project, units=units).status_code == 400
+    assert service.query("select count(*) from units where job_id = %s", JOB) == [(6,)]
+
+
+def test_the_openapi_document_describes_what_is_answered(service: Service, contributor: UUID) -> None:
+    document = httpx.get(f"{service.config.api_url}/openapi.json").json()
+    calls = {path.rpartition("/")[2]: call["post"] for path, call in document["paths"].items()}
+    routed = {route.path for route in build_app(None, SecretStr("x")).routes if "jobs" in route.path}  # type: ignore
+    assert set(document["paths"]) == routed
+    (project,) = service.query("select project_id::text from jobs where job_id = %s", JOB)[0]
+    token = service.login(contributor)
+    unit = service.call("fetch", token=token).json()["units"][0]["unit_id"]
+    bodies: dict[str, dict[str, object]] = {
+        "login": {"contributor_id": str(contributor)},
+        "fetch": {},
+        "commit": {"unit_id": unit, "label": "spam"},
+        "route": {"project_id": project, "units": 2},
+        "logout": {},
+    }
+    for name, call in calls.items():
+        needs_session = "security" in call
+        takes = call.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+        assert set(takes["required"] if takes else ()) == set(bodies[name])
+        if needs_session:
+            assert service.call(name, **bodies[name]).status_code == 401
+        answer = service.call(name, token=token if needs_session else None, **bodies[name])
+        described = call["responses"][str(answer.status_code)]
+        if "content" in described:
+            jsonschema.validate(answer.json(), described["content"]["application/json"]["schema"])
+        else:
+            assert answer.content == b""
+
+
+def test_the_examples_of_the_reference_are_those_of_the_document() -> None:
+    text = (REPOSITORY_ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    fields = set(ApiSettings.model_fields)
+    assert fields - {"url"} == set(re.findall(r"^\| `([a-z_]+)` \|", text, flags=re.MULTILINE))
+    for name, default in re.findall(r"^\| `([a-z_]+)` \| (?:`([^`]*)`)? *\|", text, flags=re.MULTILINE):
+        value = ApiSettings.model_fields[name].default
+        if default:
+            assert str(value) in (default, f"{default}.0"), name
+        else:
+            assert value in (None, ""), name
+    for path in DOCUMENT["paths"]:
+        assert f"`POST {path.rpartition('/')[2]}`" in text
 
 
 def test_logout_ends_this_session_and_no_other(service: Service, contributor: UUID) -> None:

@@ -149,6 +149,7 @@ def test_after_the_deletion_the_same_line_says_that_they_are_kicked_out(runbook:
     assert "3 logins denied, while the control contributor can work" in runbook.after.out
 
 
+@pytest.mark.full
 def test_the_workflow_once_more_finds_nothing_left_to_do(runbook: Runbook) -> None:
     again = runbook.line(WORKFLOW)
     assert again.code == 0, again
@@ -158,13 +159,16 @@ def test_the_workflow_once_more_finds_nothing_left_to_do(runbook: Runbook) -> No
 
 def test_whoever_has_a_wrong_secret_is_told_so_and_nothing_is_changed(runbook: Runbook) -> None:
     job_url = runbook.flow.setting("api", "job_url").replace("secret=", "secret=not-")
-    for line in (TEST, WORKFLOW):
-        place_csv(runbook.shell, [*runbook.people, *runbook.flow.plain()[2:3]])
-        wrong = runbook.shell.run(filled(runbook.flow, line.replace("JOB_URL", job_url)))
-        place_csv(runbook.shell, runbook.people)
-        assert wrong.code == 1, wrong
+    csv = runbook.flow.csv(runbook.flow.plain()[2:3])
+    tested = ("test-apis", "--csv", csv, "--job-url", job_url)
+    whole = ("workflow", "--csv", csv, "--job-url", job_url, "--project-id", project_of(runbook.flow))
+    for line in (tested, whole):
+        wrong = runbook.flow.command(*line)
+        assert wrong.code == 1, wrong.said
         assert "the control contributor too, so nothing is proven: the secret is wrong" in wrong.err
-        assert KICKED_OUT not in wrong.out
+        assert KICKED_OUT not in wrong.said
+        assert "not-" not in wrong.said
+    assert [step["state"] for step in wrong.result["steps"]] == ["done", "failed", "failed"]
     statuses = runbook.flow.sql(
         "select status from contributors where contributor_id::text = %s",
         runbook.flow.plain()[2].contributor_id,
@@ -174,11 +178,12 @@ def test_whoever_has_a_wrong_secret_is_told_so_and_nothing_is_changed(runbook: R
 
 @pytest.mark.parametrize("url", ["", "nonsense", "https://client.example.com/quality/jobs/27f196f6"])
 def test_a_malformed_job_url_is_refused_before_anything_starts(runbook: Runbook, url: str) -> None:
-    for line in (TEST, WORKFLOW):
-        refused = runbook.shell.run(filled(runbook.flow, line.replace("JOB_URL", url)))
-        assert refused.code == 2, refused
-        assert "The job URL" in refused.err
-        assert "──" not in refused.out
+    csv = runbook.flow.csv(runbook.people)
+    for line in (("test-apis",), ("workflow", "--project-id", "p1"), ("delete", "--execute")):
+        refused = runbook.flow.command(*line, "--csv", csv, "--job-url", url)
+        assert refused.code == 2, refused.said
+        assert "The job URL" in refused.result["problems"][0]
+        assert "──" not in refused.said
 
 
 def test_every_run_has_a_log_file_and_none_holds_the_secret_or_a_person(runbook: Runbook) -> None:

@@ -8,7 +8,7 @@ Keep out: assertions on what its answers come to.
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,6 +31,8 @@ class Call:
     token: str
     body: dict[str, str]
     cookie: str
+    method: str = "POST"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,7 @@ class Platform:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_POST(self) -> None:
+            def _answer(self) -> None:
                 raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 call = Call(
                     path=self.path,
@@ -62,6 +64,8 @@ class Platform:
                     token=self.headers.get("Authorization", "").removeprefix("Bearer "),
                     body=json.loads(raw) if raw else {},
                     cookie=self.headers.get("Cookie", ""),
+                    method=self.command,
+                    headers=self.headers,
                 )
                 platform.calls.append(call)
                 reply = platform.script(call)
@@ -74,6 +78,8 @@ class Platform:
                     self.send_header("Content-Length", str(len(body)))
                     self.end_headers()
                     self.wfile.write(body)
+
+            do_GET = do_POST = do_PUT = do_DELETE = _answer
 
             def log_message(self, format: str, *args: object) -> None:
                 """Nothing of a call is printed."""
