@@ -272,7 +272,10 @@ def execute_batch(run: Run, settings: Settings, batch_id: str, confirm: dict[str
         "seconds": _seconds(outcome.seconds),
     }
     refused_at_once = not found or batch.state == "planned"
-    if not refused_at_once:
+    if refused_at_once:
+        # Nothing has changed, so there is nothing that anybody could want back.
+        csv_backups.destroy(var_dir(), batch_id)
+    else:
         for line in report.summary_lines(settings, batch):
             run.say(line)
         run.say(

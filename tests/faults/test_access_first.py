@@ -19,6 +19,7 @@ from tests.sandbox_fixtures import eventually
 from tests.unit.job_api_support import JOB_PATH, SECRET, UNITS, Call, Platform, Reply
 
 LEASE_SECONDS = 2
+pytestmark = pytest.mark.timeout(1500)
 
 
 class Careless:
@@ -77,7 +78,7 @@ def story(flow: Flow, careless: tuple[Platform, Careless]) -> Story:
             "delete", "--csv", csv, "--execute", "--undo-days", "0", out=out, err=err, config=lets_in
         )
         try:
-            eventually(lambda: script.held.is_set() or command.poll() is not None, within=180)
+            eventually(lambda: script.held.is_set() or command.poll() is not None, within=400)
         finally:
             command.send_signal(signal.SIGKILL)
             command.wait()

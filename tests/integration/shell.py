@@ -46,7 +46,7 @@ class Shell:
             env={**inherited, "HOME": str(self.home), "NO_PROXY": "127.0.0.1", **variables},
             capture_output=True,
             text=True,
-            timeout=400,
+            timeout=550,
             check=False,
         )
         return Said(code=ended.returncode, out=ended.stdout, err=ended.stderr)

@@ -31,6 +31,8 @@ WORKFLOW = (
     '  --job-url "JOB_URL" \\\n'
     '  --csv "backups/inactive_contributors_10.csv" --config "~/config_integration.ini"'
 )
+# The first test waits for three commands of its own processes.
+pytestmark = pytest.mark.timeout(1500)
 KICKED_OUT = "✅ Contributors successfully kicked out (fetch API failed as expected)"
 SUMMARY = (
     "PostgreSQL records deleted",
