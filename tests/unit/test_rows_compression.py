@@ -78,6 +78,17 @@ BIG = RAW + f"{CONTROL},{BOB},z\n".encode() * 5_000
         ("a.csv.zst", zstd(BIG) + b"rest"),
         ("a.csv.zst", gzip.compress(BIG)),
     ],
+    ids=[
+        "gzip without its last byte",
+        "half of a gzip",
+        "the head of a gzip",
+        "gzip with another checksum",
+        "gzip and something else",
+        "no gzip",
+        "zstd without its end",
+        "zstd and something else",
+        "gzip for zstd",
+    ],
 )
 def test_what_is_cut_off_or_broken_is_an_error(key: str, raw: bytes) -> None:
     codec, rules = prepared(key)
@@ -99,7 +110,9 @@ class Lost(io.BytesIO):
 
 
 @pytest.mark.parametrize(
-    ("key", "raw"), [("a.csv.gz", gzip.compress(BIG, 0)), ("a.csv.zst", zstd(BIG)), ("a.csv", BIG)]
+    ("key", "raw"),
+    [("a.csv.gz", gzip.compress(BIG, 0)), ("a.csv.zst", zstd(BIG)), ("a.csv", BIG)],
+    ids=["gzip", "zstd", "plain"],
 )
 def test_a_connection_that_breaks_is_not_taken_for_a_broken_file(key: str, raw: bytes) -> None:
     codec, rules = prepared(key)

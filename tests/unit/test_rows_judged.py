@@ -149,6 +149,7 @@ def test_elements_of_arrays_are_judged_by_their_owners() -> None:
         ("a.json", b'[{"id":1},{"id":'),
         ("a.parquet", b"PAR1"),
     ],
+    ids=["open quote", "too few cells", "gzip cut off", "half a line", "half a list", "no footer"],
 )
 def test_an_object_that_cannot_be_read_is_never_clean(key: str, raw: bytes) -> None:
     item = rows_inventory({"glob": key, "subject": SUBJECT}, *FLAT).of("s3")[0]
