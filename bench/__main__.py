@@ -1,4 +1,4 @@
-"""`python -m bench`: what the product costs in three stores, against the same by hand and by loops.
+"""`python -m bench`: what the product costs in four stores, against the same by hand and by loops.
 
 Starts engines of its own below a directory of its own, which are gone at the end.
 Add here: an option of the whole bench.
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench.clickhouse import ClickHouseBench
 from bench.postgres import PostgresBench
+from bench.redis import RedisBench
 from bench.results import Result, as_text, write
 from bench.scene import Size, size_of
 from bench.search import SearchBench
@@ -37,6 +38,12 @@ def measure_search(sandbox: Sandbox, size: Size, say: Callable[[str], None]) -> 
     return SearchBench(sandbox.config, pid, sandbox.kind("search"), size, say).run()
 
 
+def measure_redis(sandbox: Sandbox, size: Size, say: Callable[[str], None]) -> list[Result]:
+    """Redis, with keys alone."""
+    pids = {engine.name: engine.pid or 0 for engine in sandbox.status()}
+    return RedisBench(sandbox.config, pids["redis"], size, say).run()
+
+
 def main() -> None:
     """Measures, writes `var/bench/results.json`, and prints it as a table."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.partition("\n")[0])
@@ -44,14 +51,17 @@ def main() -> None:
         "--scale",
         type=float,
         default=1.0,
-        help="1 is 2,000,000 judgments, 20,000,000 metrics and 1,000,000 documents",
+        help="1 is 2,000,000 judgments, 20,000,000 metrics, 1,000,000 documents and 1,000,000 keys",
     )
     parser.add_argument(
-        "--of", action="append", choices=("sql", *SEARCH_KINDS), help="only these; all where none is named"
+        "--of",
+        action="append",
+        choices=("sql", *SEARCH_KINDS, "redis"),
+        help="only these; all where none is named",
     )
     parser.add_argument("--out", type=Path, default=var_dir() / "bench" / "results.json")
     options = parser.parse_args()
-    wanted = options.of or ["sql", *SEARCH_KINDS]
+    wanted = options.of or ["sql", *SEARCH_KINDS, "redis"]
     size = size_of(options.scale)
     results: list[Result] = []
     if "sql" in wanted:
@@ -59,6 +69,8 @@ def main() -> None:
     for kind in SEARCH_KINDS:
         if kind in wanted:
             results += _alone(measure_search, size, ("search",), {"search": kind})
+    if "redis" in wanted:
+        results += _alone(measure_redis, size, ("redis",))
     write(results, options.out)
     print(as_text(results))
     print(f"written to {options.out}")

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.__main__ import measure_search, measure_sql
+from bench.__main__ import measure_redis, measure_search, measure_sql
 from bench.clickhouse import ClickHouseBench
 from bench.measuring import WrongOutcome
 from bench.postgres import PostgresBench
+from bench.redis import KEYS_EACH, RedisBench
 from bench.results import as_text, write
 from bench.scene import Size, contributor_id, size_of
 from bench.search import SearchBench, document
@@ -130,6 +131,21 @@ def test_a_way_that_leaves_a_row_unmasked_is_no_result(
     idle = bench(sandbox.config, pids(sandbox)[engine], TINY, lambda line: None)
     with pytest.raises(WrongOutcome, match=f"{engine}: 0 .* are masked, expected"):
         idle.run()
+
+
+class IdleRedis(RedisBench):
+    """By hand it does nothing."""
+
+    def _bare(self) -> None:
+        return
+
+
+def test_every_way_removes_the_keys_of_redis_that_it_should(sandbox: Sandbox) -> None:
+    (result,) = measure_redis(sandbox, TINY, lambda line: None)
+    assert (result.store, result.records) == ("redis", TINY.targets * KEYS_EACH)
+    assert min(result.ours_s, result.bare_s, result.per_contributor_s, result.recount_s) > 0
+    with pytest.raises(WrongOutcome, match=r"redis: .* keys are left, expected"):
+        IdleRedis(sandbox.config, pids(sandbox)["redis"], TINY, lambda line: None).run()
 
 
 def test_sizes_keep_a_tenth_of_the_contributors() -> None:
