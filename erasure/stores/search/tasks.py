@@ -22,7 +22,7 @@ _NOT_FOUND = 404
 _CONFLICT = "version_conflict_engine_exception"
 _CANCELLED = "task_cancelled_exception"
 # Without these paths every answer would repeat the task's description, and with it all ids.
-_OUTCOME = "completed,error.type,error.caused_by.type,response,task.status.updated,task.status.deleted"
+_OUTCOME = "completed,error.type,error.**.type,response,task.status.updated,task.status.deleted"
 _CHILDREN = "nodes.*.tasks.*.status.updated,nodes.*.tasks.*.status.deleted"
 
 
@@ -94,7 +94,7 @@ def judge(answer: Mapping[str, Any], *, object_name: str) -> int:
     """
     if error := answer.get("error"):
         caused = error.get("caused_by") or {}
-        if _CANCELLED in (error.get("type"), caused.get("type")):
+        if _CANCELLED in _kinds_in(error):
             raise _cancelled(object_name)
         raise refusal(str(error.get("type") or caused.get("type") or ""), index=None, object_name=object_name)
     response = answer.get("response") or {}
@@ -119,6 +119,16 @@ def judge(answer: Mapping[str, Any], *, object_name: str) -> int:
             remedy="resume",
         )
     return _changed(response)
+
+
+def _kinds_in(error: Any) -> set[str]:
+    """The engine's words for an error and for all that caused it."""
+    if isinstance(error, list):
+        return {kind for each in error for kind in _kinds_in(each)}
+    if not isinstance(error, Mapping):
+        return set()
+    own = {error["type"]} if isinstance(error.get("type"), str) else set()
+    return own | {kind for held in error.values() for kind in _kinds_in(held)}
 
 
 def _cancelled(object_name: str) -> Incomplete:
