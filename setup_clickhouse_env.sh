@@ -48,5 +48,6 @@ _che_status=0
 _clickhouse_env "$@" || _che_status=$?
 unset -f _clickhouse_env _clickhouse_env_quoted
 unset _che_file _che_root _che_set _che_answer
-# Its own name goes with it: the number is handed on by a shell that ends at once.
-(exit "$_che_status") || { unset _che_status; false; }
+# Outside a sourced file there is nothing to return from.
+# shellcheck disable=SC2317
+return "$_che_status" 2> /dev/null || exit "$_che_status"
