@@ -18,6 +18,8 @@ from erasure.stores.search.stored_tasks import marked
 
 _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 1.0
+# A task is asked after again once so much of the time it has taken has passed: what is waited in vain is less.
+_WAITED_SHARE = 0.1
 _NOT_FOUND = 404
 _CONFLICT = "version_conflict_engine_exception"
 _CANCELLED = "task_cancelled_exception"
@@ -54,7 +56,7 @@ def update_by_query(
 def _ended(
     server: SearchServer, task: str, object_name: str, updated: Callable[[int], None]
 ) -> Mapping[str, Any]:
-    wait = _FIRST_WAIT
+    began = time.monotonic()
     while True:
         try:
             answer = server.task(task, only=_OUTCOME)
@@ -70,8 +72,8 @@ def _ended(
         if answer.get("completed"):
             return answer
         updated(_updated_so_far(server, task, answer))
-        time.sleep(wait)
-        wait = min(2 * wait, _LONGEST_WAIT)
+        passed = time.monotonic() - began
+        time.sleep(min(max(_FIRST_WAIT, passed * _WAITED_SHARE), _LONGEST_WAIT))
 
 
 def _updated_so_far(server: SearchServer, task: str, answer: Mapping[str, Any]) -> int:
