@@ -152,11 +152,13 @@ class Ground:
         return int(self.client.indices.stats(index=index)["_all"]["total"]["docs"]["deleted"])
 
     def stored_tasks(self) -> str:
+        """What the engine keeps of the tasks over this test's indices; those of other tests are kept as well."""
         try:
             self.client.indices.refresh(index=".tasks")
-            return json.dumps(self.client.search(index=".tasks", body={"size": 1000})["hits"]["hits"])
+            hits = self.client.search(index=".tasks", body={"size": 10_000})["hits"]["hits"]
         except exceptions.NotFoundError:
             return ""
+        return "\n".join(told for told in map(json.dumps, hits) if self.prefix in told)
 
     def remove(self) -> None:
         self.client.indices.delete(index=f"{self.prefix}-*", params={"expand_wildcards": "all"}, ignore=[404])
