@@ -147,7 +147,7 @@ SILENT = tuple(
         (
             "elasticsearch",
             "owner: latest.workerId",
-            "owner: workerId",
+            'owner: "judgments[].workerId"',
             "must stand in the same object or element",
         ),
         (
