@@ -362,6 +362,28 @@ def test_a_table_or_column_that_only_the_inventory_knows_is_named(flow: Flow, pr
     assert all(text in answer.result["problems"] for text in STORES_SAID)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("- name: latest.workerEmail", "- name: latest.workerMail", "latest.workerMail"),
+        ('index: "project-*"', 'index: "nowhere-*"', "no index matches nowhere-*"),
+    ],
+    ids=["field", "index"],
+)
+def test_a_field_or_index_that_only_the_inventory_knows_is_named(
+    flow: Flow, project: Path, old: str, new: str, says: str
+) -> None:
+    spoil(
+        inventory(project, "kepler", "elasticsearch"),
+        Fault(store="elasticsearch", old=old, new=new, says=says),
+    )
+    answer = flow.command("check")
+    assert answer.code == 1, answer.said
+    told = "\n".join(answer.result["problems"])
+    assert says in told
+    assert "inventory/elasticsearch.yml" in told
+
+
 @pytest.mark.full
 @pytest.mark.parametrize(
     ("spoilt", "says", "code"),
