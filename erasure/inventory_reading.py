@@ -1,17 +1,16 @@
 """Turns the sources of dbt's manifest into the inventory, and refuses every line that is wrong, all at once.
 
 dbt, its docs and Python read the same lines; dbt itself is silent about misspelled keys and wrong values.
-Add here: a key that an object or a field may carry, with its form.
-Keep out: what well-formed objects must still fulfil (`inventory_checks/`), I/O, and the YAML itself
-(`dagster_defs/inventory_files.py`).
+Add here: how what was declared becomes an object or a field.
+Keep out: the forms of keys (`inventory_forms.py`), what well-formed objects must still fulfil (`inventory_checks/`),
+I/O, and the YAML itself (`dagster_defs/inventory_files.py`).
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
-from pydantic import Field as Declared
+from pydantic import ValidationError
 
 from erasure.errors import BadInput
 from erasure.inventory import (
@@ -26,101 +25,17 @@ from erasure.inventory import (
     Via,
 )
 from erasure.inventory_checks.problems import problems_among, problems_of
+from erasure.inventory_forms import (
+    LOCATION_KEYS,
+    OBJECT_KEYS,
+    DeclaredColumn,
+    DeclaredKey,
+    DeclaredObject,
+    sentences_of,
+)
 from erasure.rules import CAPABILITIES, Rule
 
 _SLUG = re.compile(r"[A-Za-z0-9_]+")
-_OBJECT_KEYS: Mapping[str, frozenset[str]] = {
-    "postgres": frozenset({"subject", "primary_key", "access", "id_form", "rule", "waived"}),
-    "clickhouse": frozenset({"subject", "primary_key", "rule", "waived"}),
-    "elasticsearch": frozenset({"index", "subject", "rule", "waived"}),
-    "s3": frozenset(
-        {"key", "glob", "bucket", "tag", "metadata", "subject", "rule"}
-        | {"format", "compression", "delimiter", "encoding"}
-    ),
-    "redis": frozenset({"key", "rule", "subject", "index", "members", "db", "ends_access", "waived"}),
-}
-# A table is found by its name, everything else by a pattern, given by one of these.
-_LOCATION_KEYS: Mapping[str, tuple[str, ...]] = {
-    "elasticsearch": ("index",),
-    "s3": ("key", "glob"),
-    "redis": ("key",),
-}
-# What pydantic calls an error -> what was expected.
-_EXPECTED: Mapping[str, str] = {
-    "missing": "is missing",
-    "string_type": "expected a text, in quotes where YAML takes it for something else",
-    "string_too_short": "expected a text that is not empty",
-    "list_type": "expected a list, such as [id]",
-    "bool_type": "expected true or false",
-    "int_type": "expected a whole number",
-    "model_type": "expected keys and values",
-    "extra_forbidden": "is not a known key",
-    "string_pattern_mismatch": 'expected one of "," ";" "|" or "\\t"',
-}
-_Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
-
-
-class _Declared(BaseModel):
-    # Strict: YAML's own types are meant. A text taken for a list would be a list of its letters.
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class _Via(_Declared):
-    table: _Text
-    column: _Text
-    parent_column: _Text
-
-
-class _Subject(_Declared):
-    contributor_id: _Text | None = None
-    email: _Text | None = None
-    via: _Via | None = None
-
-
-class _Access(_Declared):
-    column: _Text
-    active: _Text
-    revoked: _Text
-
-
-class _Object(_Declared):
-    subject: _Subject = _Subject()
-    primary_key: list[_Text] = []
-    access: _Access | None = None
-    id_form: Literal["uuid", "integer", "text"] = "uuid"
-    key: _Text | None = None
-    glob: _Text | None = None
-    format: Literal["csv", "tsv", "jsonl", "json", "parquet"] | None = None
-    compression: Literal["gzip", "zstd"] | None = None
-    delimiter: Annotated[str, StringConstraints(pattern=r"\A[,;|\t]\z")] = ","
-    encoding: Literal["utf-8", "latin-1"] = "utf-8"
-    index: _Text | None = None
-    members: _Text | None = None
-    db: Annotated[int, Declared(ge=0)] | None = None
-    ends_access: bool = False
-    rule: _Text | None = None
-    bucket: _Text | None = None
-    tag: _Text | None = None
-    metadata: _Text | None = None
-    # A reason, and nothing else: `waived: false` must not waive.
-    waived: _Text = ""
-
-
-class _Key(_Declared):
-    rule: _Text
-    reason: _Text | None = None
-
-
-class _Column(_Declared):
-    # Missing where there are keys, and never null: an unquoted null would not mask.
-    rule: _Text = ""
-    reason: _Text | None = None
-    owner: _Text | None = None
-    email: _Text | None = None
-    elements: bool = False
-    volatile: bool = False
-    # Path within the column's JSON, with dots, and what applies to the value there.
-    keys: dict[_Text, _Key] = {}
 
 
 def read_inventory(sources: Mapping[str, Mapping[str, Any]], *, world: str) -> Inventory:
@@ -189,18 +104,18 @@ class _Reader:
         self._wrong(where, "meta: expected keys and values")
         return {}
 
-    def _declared(self, meta: Mapping[str, Any], store: str, where: str) -> _Object | None:
-        self._unknown(meta, _OBJECT_KEYS[store], where, store)
-        known = {key: value for key, value in meta.items() if key in _OBJECT_KEYS[store]}
+    def _declared(self, meta: Mapping[str, Any], store: str, where: str) -> DeclaredObject | None:
+        self._unknown(meta, OBJECT_KEYS[store], where, store)
+        known = {key: value for key, value in meta.items() if key in OBJECT_KEYS[store]}
         try:
-            declared = _Object.model_validate(known)
+            declared = DeclaredObject.model_validate(known)
         except ValidationError as error:
-            for sentence in _sentences(error):
+            for sentence in sentences_of(error):
                 self._wrong(where, sentence)
             return None
         if declared.rule is not None:
             self._rule(declared.rule, store, where)
-        ways = _LOCATION_KEYS.get(store, ())
+        ways = LOCATION_KEYS.get(store, ())
         given = [way for way in ways if getattr(declared, way) is not None]
         if ways and not given:
             self._wrong(where, f"needs {' or '.join(ways)}, the pattern by which its records are found")
@@ -217,21 +132,21 @@ class _Reader:
             if len(self.problems) > before:
                 continue
             try:
-                declared = _Column.model_validate(meta)
+                declared = DeclaredColumn.model_validate(meta)
             except ValidationError as error:
-                for sentence in _sentences(error):
+                for sentence in sentences_of(error):
                     self._wrong(at, f"{sentence}{_ONE_OF_RULES if 'rule' in sentence else ''}")
                 continue
             yield from self._field(name, declared, store=store, at=at)
 
-    def _field(self, name: str, declared: _Column, *, store: str, at: str) -> Iterator[Field]:
+    def _field(self, name: str, declared: DeclaredColumn, *, store: str, at: str) -> Iterator[Field]:
         if declared.rule and declared.keys:
             self._wrong(at, "has both rule and keys; what is within it is ruled by its keys")
             return
         if not declared.rule and not declared.keys:
             self._wrong(at, f"rule: is missing{_ONE_OF_RULES}")
             return
-        parts: Mapping[str, _Column | _Key] = declared.keys or {"": declared}
+        parts: Mapping[str, DeclaredColumn | DeclaredKey] = declared.keys or {"": declared}
         for key, part in parts.items():
             place = f"{at}.{key}" if key else at
             before = len(self.problems)
@@ -273,7 +188,7 @@ class _Reader:
 
 # What a column of a table knows, and what a field of a document does.
 _COLUMN_KEYS = {
-    True: frozenset(_Column.model_fields),
+    True: frozenset(DeclaredColumn.model_fields),
     False: frozenset({"rule", "reason", "owner", "email"}),
 }
 _ONE_OF_RULES = f"; expected one of {', '.join(Rule)}"
@@ -283,20 +198,8 @@ def _config_meta(node: Mapping[str, Any]) -> Any:
     return (node.get("config") or {}).get("meta") or node.get("meta")
 
 
-def _sentences(error: ValidationError) -> Iterator[str]:
-    for item in error.errors(include_input=False):
-        key = ".".join(str(part) for part in item["loc"])
-        yield f"{key}: {_EXPECTED.get(item['type']) or _one_of(item.get('ctx', {})) or item['msg']}"
-
-
-def _one_of(context: Mapping[str, Any]) -> str | None:
-    # Pydantic's own list of choices is 'a', 'b' or 'c'.
-    choices = str(context.get("expected", "")).replace("'", "").replace(" or ", ", ")
-    return f"expected one of {choices}" if choices else None
-
-
 def _build(
-    node: Mapping[str, Any], declared: _Object, store: str, fields: Sequence[Field]
+    node: Mapping[str, Any], declared: DeclaredObject, store: str, fields: Sequence[Field]
 ) -> InventoryObject:
     subject, access = declared.subject, declared.access
     return InventoryObject(
@@ -328,7 +231,7 @@ def _build(
     )
 
 
-def _rows(declared: _Object) -> Rows | None:
+def _rows(declared: DeclaredObject) -> Rows | None:
     if declared.glob is None:
         return None
     return Rows(
