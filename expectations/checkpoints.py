@@ -129,12 +129,20 @@ def _verify(
         success=bool(result.success),
         survivors=sum(reading.survivors for reading in evidence.readings),
         masked=sum(reading.masked for reading in evidence.readings),
-        not_erasable=sum(reading.not_erasable for reading in evidence.readings),
+        not_erasable=_not_erasable(evidence.readings),
         unjudged=unjudged,
         failed=failed,
         docs_url=site_index(docs_dir).as_uri(),
         readings=evidence.readings,
     )
+
+
+def _not_erasable(readings: Sequence[FieldReading]) -> int:
+    # Every field of an object tells of the same records.
+    most: dict[str, int] = {}
+    for reading in readings:
+        most[reading.object] = max(most.get(reading.object, 0), reading.not_erasable)
+    return sum(most.values())
 
 
 def _still_to_be_seen(expected_masked: Mapping[str, int], unjudged: Sequence[str]) -> Mapping[str, int]:
