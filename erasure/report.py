@@ -4,7 +4,7 @@ Add here: a line or a column.
 Keep out: computing the figures (the ledger has them) and the Data Docs (`expectations/`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -21,15 +21,22 @@ _LINES = {
     "s3": "S3 files deleted",
 }
 
-# What a purge does not reach; of PostgreSQL it depends on the state that its users have chosen.
-_SEARCH_PURGED = (
-    "purged: old documents merged away on every node that was there; snapshots, logs, followers and nodes that were "
-    "away may still hold some"
-)
-_PURGED = {
-    "vacuumed": "vacuumed: index pages, WAL, replicas and backups may still hold old values",
-    "purged": "purged: tables and indexes rewritten; WAL, replicas and backups may still hold old values",
+# Store -> what it is called after its purge -> what that reaches, and what it does not.
+_PURGED: Mapping[str, Mapping[str, str]] = {
+    "postgres": {
+        "vacuumed": "vacuumed: index pages, WAL, replicas and backups may still hold old values",
+        "purged": "purged: tables and indexes rewritten; WAL, replicas and backups may still hold old values",
+    },
+    "elasticsearch": {
+        "purged": "purged: old documents merged away on every node that was there; snapshots, logs, followers and "
+        "nodes that were away may still hold some",
+    },
+    "redis": {
+        "unlinked": "unlinked: the server's files (RDB, AOF), replicas and backups may still hold old values",
+        "purged": "purged: the server's files rewritten; replicas and backups may still hold old values",
+    },
 }
+_NAMES = {"postgres": "PostgreSQL", "elasticsearch": "Elasticsearch", "redis": "Redis"}
 
 # A record that was deleted leaves nothing to be seen in its masked form.
 _MASKED_IN_PLACE = frozenset({"postgres", "clickhouse", "elasticsearch"})
@@ -99,11 +106,10 @@ def _summary(batch: Batch, found: Sequence[Step]) -> Iterator[str]:
         yield "⚠️  Redis sessions cleared: not done"
     yield from (f"⚠️  {line}" for line in not_erasable_lines(found))
     yield from _controls([step for step in found if step.stage == controls.STAGE])
-    called = next((step.detail.get("called") for step in found if _is_purged(step, "postgres")), None)
-    if called:
-        yield f"✅ PostgreSQL {_PURGED[called]}"
-    if any(_is_purged(step, "elasticsearch") for step in found):
-        yield f"✅ Elasticsearch {_SEARCH_PURGED}"
+    for store, states in _PURGED.items():
+        called = next((str(step.detail.get("called")) for step in found if _is_purged(step, store)), "")
+        if called in states:
+            yield f"✅ {_NAMES[store]} {states[called]}"
     proof = (batch.access_proof or {}).get("state")
     if proof == "proven":
         yield "✅ Contributors successfully kicked out (fetch API failed as expected)"

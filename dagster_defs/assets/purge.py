@@ -21,7 +21,7 @@ _WHAT = {
     "elasticsearch": "Old documents are merged away in every copy of a shard, and tasks of ours are removed; waits "
     "about 30 s for leases. Snapshots, log files, followers in other clusters and nodes that are away may hold copies.",
     "s3": "Looked at again: no object, version or unfinished upload is left.",
-    "redis": "Looked at again: no key is left.",
+    "redis": "Looked at again: no key is left; the server rewrites its files where it may. `called` tells which.",
 }
 
 
