@@ -173,7 +173,7 @@ SILENT = tuple(
             "redis",
             "members: contributor_id",
             "member: contributor_id",
-            ".online: unknown key member; redis knows ends",
+            ".online: unknown key member; redis knows ",
         ),
         (
             "redis",
