@@ -69,7 +69,7 @@ def test_a_place_that_is_missing_is_refused_and_never_clean(judged: Judged, tmp_
     judged.search("POST", f"{INDEX}/_close")
     verdict = verify_store(judged.settings, kepler_inventory(), BATCH, "elasticsearch", tmp_path)
     assert not verdict.success
-    assert (verdict.survivors, verdict.not_erasable) == (0, 2)
+    assert (verdict.survivors, verdict.not_erasable) == (0, 1)
     judged.search("POST", f"{INDEX}/_open")
     judged.search("DELETE", INDEX)
     with pytest.raises(StoreRefused, match="no index fits"):
