@@ -5,6 +5,7 @@ Add here: what is done with all objects of a glob.
 Keep out: one object's rewriting (`rewriting.py`), formats (`rows/`), objects that are one person's (`persons.py`).
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -180,6 +181,19 @@ def _reason(judged: Judged, targets: TargetSet, *, tells_key: bool) -> str:
     if not tells_key:
         return str(judged.obstacle)
     key = judged.version.key
-    names_somebody = "@" in unquote(key) or any(one in key for one in targets.contributor_ids)
     which = "" if judged.version.is_latest else ", an older version"
-    return f"{what}{which}" if names_somebody else f"{what}{which}: {key}"
+    return f"{what}{which}" if names_somebody(key, targets) else f"{what}{which}: {key}"
+
+
+def names_somebody(key: str, targets: TargetSet) -> bool:
+    """Whether a key holds an email of anybody, or an id, name or phone of a target, however its words are joined."""
+    if "@" in unquote(key) or any(one in key for one in targets.contributor_ids):
+        return True
+    words = _words(unquote(key))
+    return any(
+        f" {_words(needle.value)} " in f" {words} " for needle in targets.needles if _words(needle.value)
+    )
+
+
+def _words(text: str) -> str:
+    return " ".join(re.findall(r"[^\W_]+", text.lower()))
