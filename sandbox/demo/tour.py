@@ -34,6 +34,7 @@ _SUMMARY = (
     "Elasticsearch documents masked",
     "ClickHouse records masked",
     "S3 files deleted",
+    "S3 files with rows masked",
     "Redis sessions cleared",
 )
 _KICKED_OUT = "kicked out"

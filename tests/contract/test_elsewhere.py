@@ -97,7 +97,8 @@ def test_each_store_says_how_much_it_holds_of_each_object(sql_world: SqlWorld) -
         client.put_object(Bucket=bucket, Key=key, Body=b"png")
         client.put_object(Bucket=bucket, Key="contributors-of-somebody/x", Body=b"no")
         sql_world.person(1, EMAIL)
-        assert store_of("s3", settings, sql_world.inventory).holdings() == {"contributor_files": 1}
+        holds = store_of("s3", settings, sql_world.inventory).holdings()
+        assert {name: number for name, number in holds.items() if number} == {"contributor_files": 1}
         assert store_of("postgres", settings, sql_world.inventory).holdings()["contributors"] == 1
         client.delete_object(Bucket=bucket, Key=key)
         client.delete_object(Bucket=bucket, Key="contributors-of-somebody/x")

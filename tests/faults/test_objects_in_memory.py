@@ -60,7 +60,17 @@ def test_objects_come_back_without_those_of_erased_people_and_nothing_else_is_to
     up = sandbox_command("up", "--root", str(loaded.paths.root))
     assert up.returncode == 0, up.stderr
     after = objects(loaded.config)
-    assert theirs and after == {key: content for key, content in before.items() if key not in theirs}
+    files, exports = (
+        {key: content for key, content in after.items() if key.startswith(prefix)}
+        for prefix in ("contributors/", "exports/")
+    )
+    of_others = {key: content for key, content in before.items() if key.startswith("contributors/")}
+    assert theirs and files == {key: content for key, content in of_others.items() if key not in theirs}
+    # Their rows are no longer in the exports either.
+    assert before.keys() - theirs == after.keys() and exports
+    feeds = [key for key in exports if key.endswith("feed-1.jsonl")]
+    assert any(erased.encode() in before[key] for key in feeds)
+    assert not any(erased.encode() in after[key] for key in feeds)
     assert (
         f"s3 keeps its objects in memory and had lost them: the {len(after)} of the world are back"
         in up.stderr

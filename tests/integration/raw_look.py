@@ -6,6 +6,9 @@ Keep out: any import of ours, and any knowledge of tables, indices or keys: what
 """
 
 import configparser
+import gzip
+import hashlib
+import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,11 +19,13 @@ from typing import Any, NamedTuple
 import boto3
 import httpx
 import psycopg
+import pyarrow.parquet as pq
 import redis
 from psycopg import sql
 
 STORES = ("postgres", "clickhouse", "elasticsearch", "s3", "redis")
 _MOST_DOCUMENTS = 10_000  # what one search answers
+MARKER = "(delete marker)"
 _S3_THREADS = 4
 
 
@@ -180,7 +185,7 @@ def _s3(section: Mapping[str, str]) -> Iterator[tuple[Place, str]]:
 
     def body(each: Mapping[str, Any]) -> tuple[Place, str]:
         got = client.get_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"])
-        return place(each), got["Body"].read().decode("utf-8", errors="backslashreplace")
+        return place(each), _unpacked(got["Body"].read())
 
     def place(each: Mapping[str, Any]) -> Place:
         return Place("s3", bucket, f"{each['Key']}@{each['VersionId']}")
@@ -188,7 +193,30 @@ def _s3(section: Mapping[str, str]) -> Iterator[tuple[Place, str]]:
     with ThreadPoolExecutor(_S3_THREADS) as pool:
         for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket):
             yield from pool.map(body, page.get("Versions", []))
-            yield from ((place(each), "(delete marker)") for each in page.get("DeleteMarkers", []))
+            yield from ((place(each), MARKER) for each in page.get("DeleteMarkers", []))
+
+
+def _unpacked(stored: bytes) -> str:
+    """What is stored as text. Of what is packed the content, behind a digest: the same content can be packed anew."""
+    if stored.startswith(b"\x1f\x8b"):
+        content = gzip.decompress(stored).decode("utf-8", errors="backslashreplace")
+    elif stored.startswith(b"PAR1"):
+        content = _parquet(pq.ParquetFile(io.BytesIO(stored)))
+    else:
+        return stored.decode("utf-8", errors="backslashreplace")
+    return f"{hashlib.sha256(stored).hexdigest()}\n{content}"
+
+
+def _parquet(file: Any) -> str:
+    """How it is built in one line, then a row a line."""
+    groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+    built = {
+        "columns": [str(column) for column in file.schema_arrow],
+        "metadata": {str(k): str(v) for k, v in (file.schema_arrow.metadata or {}).items()},
+        "groups": [(group.num_rows, group.column(0).compression) for group in groups],
+    }
+    rows = file.read().to_pylist()
+    return "\n".join([_text(built), *(json.dumps(row, ensure_ascii=False, default=str) for row in rows)])
 
 
 def _redis(section: Mapping[str, str]) -> Iterator[tuple[Place, str]]:

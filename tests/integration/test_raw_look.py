@@ -6,6 +6,7 @@ One world and one deletion, with no undo window, serve all tests; whoever change
 from __future__ import annotations
 
 import ast
+import gzip
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -22,7 +23,8 @@ import redis
 from erasure.settings import PROJECT_ROOT
 from tests.flow_fixtures import Answer, Flow, Person
 from tests.integration import outcome, raw_look
-from tests.integration.raw_look import STORES, Place, Snapshot, look
+from tests.integration.outcome_exports import is_export, key_of, with_row_back
+from tests.integration.raw_look import MARKER, STORES, Place, Snapshot, look
 
 _SLOW_SECONDS = 450
 
@@ -127,7 +129,18 @@ def test_the_scene_holds_what_is_hard_to_find(deletion: Deletion) -> None:
         aliased.email.upper() in before.records[place] for place in named if place.store == "clickhouse"
     )
     assert len({p.key.partition("@")[0] for p in before.of("s3")}) < len(before.of("s3"))
-    assert "(delete marker)" in before.of("s3").values()
+    assert MARKER in before.of("s3").values()
+    # Exports: rows without an id, versions that named people whom the current one does not, files without them.
+    exports = {place: text for place, text in before.of("s3").items() if is_export(place)}
+    mine = outcome.theirs(before, deletion.people)
+    assert any(f",, {aliased.email.upper()}," in text for text in exports.values())
+    assert {place in mine for place in exports} == {True, False}
+    assert any(
+        place in mine and other not in mine
+        for place in exports
+        for other in exports
+        if key_of(place) == key_of(other) and MARKER not in (exports[place], exports[other])
+    )
     for store in ("s3", "redis"):
         # Names that begin with an id and go on: nobody's, and so among what must stay as it is.
         beyond = {p for p in before.of(store) if f"{aliased.contributor_id}0" in p.key}
@@ -255,7 +268,9 @@ def put_back_in_elasticsearch(flow: Flow, deletion: Deletion) -> Iterator[str]:
         put(deletion.after.records[place])
 
 
-def put_back_in_s3(flow: Flow, deletion: Deletion) -> Iterator[str]:
+@contextmanager
+def _on_top(flow: Flow, key: str, body: bytes) -> Iterator[None]:
+    """A version above what is there, gone afterwards."""
     client: Any = boto3.session.Session().client(
         "s3",
         endpoint_url=flow.setting("s3", "endpoint_url"),
@@ -263,18 +278,36 @@ def put_back_in_s3(flow: Flow, deletion: Deletion) -> Iterator[str]:
         aws_access_key_id=flow.setting("s3", "aws_access_key_id"),
         aws_secret_access_key=flow.setting("s3", "aws_secret_access_key"),
     )
-    bucket, person = flow.setting("s3", "bucket_name"), deletion.people[0]
+    bucket = flow.setting("s3", "bucket_name")
+    version = client.put_object(Bucket=bucket, Key=key, Body=body)["VersionId"]
+    try:
+        yield
+    finally:
+        client.delete_object(Bucket=bucket, Key=key, VersionId=version)
+
+
+def put_back_in_s3(flow: Flow, deletion: Deletion) -> Iterator[str]:
+    person = deletion.people[0]
     place, old = next(
         (place, text)
         for place, text in deletion.before.of("s3").items()
         if f"{person.contributor_id}/profile.json" in place.key
     )
-    key = place.key.partition("@")[0]
-    version = client.put_object(Bucket=bucket, Key=key, Body=old.encode())["VersionId"]
-    try:
+    with _on_top(flow, key_of(place), old.encode()):
         yield "s3/contributor_files"
-    finally:
-        client.delete_object(Bucket=bucket, Key=key, VersionId=version)
+
+
+def put_back_in_an_export(flow: Flow, deletion: Deletion) -> Iterator[str]:
+    """One row of many."""
+    was, now = (
+        next((place, text) for place, text in seen.of("s3").items() if "/answers-1.csv.gz" in place.key)
+        for seen in (deletion.before, deletion.after)
+    )
+    key = key_of(was[0])
+    assert key == key_of(now[0])
+    table = with_row_back(was[1], now[1], deletion.people[0].contributor_id)
+    with _on_top(flow, key, gzip.compress(table.encode())):
+        yield "s3/answer_exports"
 
 
 def put_back_in_redis(flow: Flow, deletion: Deletion) -> Iterator[str]:
@@ -300,6 +333,7 @@ def put_back_in_redis(flow: Flow, deletion: Deletion) -> Iterator[str]:
         put_back_in_clickhouse,
         put_back_in_elasticsearch,
         put_back_in_s3,
+        put_back_in_an_export,
         put_back_in_redis,
     ],
 )

@@ -1,8 +1,8 @@
-"""The world in S3: files of some contributors in one versioned bucket.
+"""The world in S3: files of some contributors in one versioned bucket, and exports with rows of the same people.
 
 Holds: whose files there are, their text, older versions and delete markers; emptying the bucket.
 Add here: another object under a contributor's prefix.
-Keep out: files with rows of many people, which belong to a writer of their own.
+Keep out: what is in files with rows of many people (`exports.py`).
 """
 
 import json
@@ -16,6 +16,7 @@ from sandbox.world.contributors import Contributor
 from sandbox.world.generate import World
 from sandbox.world.neighbours import NOTE, neighbours
 from sandbox.world.stores import WorldStores
+from sandbox.world.writers.exports import write_exports
 from sandbox.world.writers.progress import Counts, Progress
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def write_s3(
         for done, written in enumerate(pool.map(put, people), start=1):
             counts.update(written)
             progress("s3/contributors", done, len(people))
+    counts.update(write_exports(client, stores.s3_bucket, world, people))
     return dict(counts)
 
 
