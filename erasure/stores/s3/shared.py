@@ -5,12 +5,10 @@ Add here: what is done with all objects of a glob.
 Keep out: one object's rewriting (`rewriting.py`), formats (`rows/`), objects that are one person's (`persons.py`).
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
 
 from erasure.counts import Count
 from erasure.errors import Incomplete, StoreRefused
@@ -20,13 +18,14 @@ from erasure.stores.s3.contents import Contents, Judged
 from erasure.stores.s3.failures import STORE, errors
 from erasure.stores.s3.globs import Glob
 from erasure.stores.s3.listing import THREADS, Listing, Version, pooled
+from erasure.stores.s3.naming import shown
 from erasure.stores.s3.rewriting import Rewriter
 from erasure.targets import TargetSet
 
 # Larger ones are worked on by fewer threads: a row group, or a piece of a file, of each is in memory.
 _LARGE_BYTES = 32 * 1024 * 1024
 _LARGE_AT_ONCE = 2
-# So many obstacles are told with their keys; of more, how many there are of a kind.
+# So many obstacles are told one by one; of more, how many there are of a kind.
 _TOLD_AT_MOST = 20
 
 
@@ -148,7 +147,7 @@ class SharedObjects:
     def _obstacles(self, judged: Sequence[Judged], targets: TargetSet) -> dict[str, int]:
         met = [one for one in judged if one.obstacle is not None]
         tell_all = len(met) <= _TOLD_AT_MOST
-        return dict(Counter(_reason(one, targets, tells_key=tell_all) for one in met))
+        return dict(Counter(_reason(one, self._item, targets, tells_which=tell_all) for one in met))
 
     def _versioning(self) -> str:
         with errors(self._item.name):
@@ -175,25 +174,10 @@ def _size(item: Version | _Key) -> int:
     return item.size
 
 
-def _reason(judged: Judged, targets: TargetSet, *, tells_key: bool) -> str:
-    """`unreadable (row 3: …): exports/7/units.csv`, without the key where it could name somebody."""
-    what = f"{judged.obstacle}{f' ({judged.flaw})' if judged.flaw else ''}"
-    if not tells_key:
+def _reason(judged: Judged, item: InventoryObject, targets: TargetSet, *, tells_which: bool) -> str:
+    """`unreadable (row 3: …): exports/7/units.csv`, or by its ETag where the key could name somebody."""
+    if not tells_which:
         return str(judged.obstacle)
-    key = judged.version.key
-    which = "" if judged.version.is_latest else ", an older version"
-    return f"{what}{which}" if names_somebody(key, targets) else f"{what}{which}: {key}"
-
-
-def names_somebody(key: str, targets: TargetSet) -> bool:
-    """Whether a key holds an email of anybody, or an id, name or phone of a target, however its words are joined."""
-    if "@" in unquote(key) or any(one in key for one in targets.contributor_ids):
-        return True
-    words = _words(unquote(key))
-    return any(
-        f" {_words(needle.value)} " in f" {words} " for needle in targets.needles if _words(needle.value)
-    )
-
-
-def _words(text: str) -> str:
-    return " ".join(re.findall(r"[^\W_]+", text.lower()))
+    flaw = f" ({judged.flaw})" if judged.flaw else ""
+    older = "" if judged.version.is_latest else ", an older version"
+    return f"{judged.obstacle}{flaw}{older}: {shown(judged.version, item, targets)}"
