@@ -1,7 +1,7 @@
 """The client of S3: what its requests carry, and how it bears a server that has enough.
 
 What the sandbox' servers cannot do (roles, throttling) is seen at a server of the test's own, request by request.
-Holds: keys, token, role, region, addressing, throttling.
+Holds: keys, token, role, region, addressing, throttling, and who is let in by a real server.
 Add here: another setting of [s3].
 Keep out: what the store asks for.
 """
@@ -23,6 +23,7 @@ from erasure.settings import S3Settings
 from erasure.stores.base import no_progress
 from erasure.stores.s3 import removal
 from sandbox.config import SandboxConfig
+from sandbox.supervisor import Sandbox
 from tests.contract.s3_support import client_for, everything, new_bucket, put, store_on, targets
 
 KEYS = {"bucket_name": "things", "aws_access_key_id": "KEYOFTESTS", "aws_secret_access_key": "made-up"}
@@ -150,6 +151,42 @@ def test_a_role_that_is_refused_names_the_setting(ear: Ear) -> None:
         store_on(s3_client(settings), "things").health()
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "setting"),
+    [
+        (400, "ExpiredToken", "aws_session_token"),
+        (400, "InvalidToken", "aws_session_token"),
+        (400, "TokenRefreshRequired", "aws_session_token"),
+        (400, "AuthorizationHeaderMalformed", "region"),
+        (400, "IllegalLocationConstraintException", "region"),
+        (301, "PermanentRedirect", "region"),
+        (403, "RequestTimeTooSkewed", "endpoint_url, and the clock"),
+        (403, "InvalidAccessKeyId", "aws_access_key_id"),
+    ],
+)
+def test_what_amazon_says_of_keys_token_region_and_clock_names_what_to_change(
+    ear: Ear, status: int, code: str, setting: str
+) -> None:
+    ear.answer = lambda asked: (
+        status,
+        f"<Error><Code>{code}</Code><Message>no: made-up-token</Message></Error>",
+    )
+    settings = S3Settings.model_validate(
+        {"endpoint_url": ear.url, "aws_session_token": "made-up-token", **KEYS}
+    )
+    store = store_on(s3_client(settings), "things")
+
+    for ask in (
+        store.health,
+        lambda: store.count(targets("u1")),
+        lambda: store.mask(targets("u1"), no_progress),
+    ):
+        with pytest.raises(StoreUnavailable, match=rf"S3 answered {code}; check \[s3\] {setting}") as caught:
+            ask()
+        assert "made-up" not in str(caught.value)
+    assert not [asked for asked in ear.asked if "delete" in asked.path]
+
+
 def test_a_role_that_is_no_name_of_one_is_refused() -> None:
     with pytest.raises(ValidationError, match="role_arn"):
         S3Settings.model_validate({"role_arn": "eraser", **KEYS})
@@ -226,3 +263,53 @@ def test_keys_that_the_server_puts_off_for_ever_are_told_by_their_number(
     with pytest.raises(StoreUnavailable, match="S3 answered SlowDown for 1 versions, 6 times") as caught:
         store_on(client, bucket).mask(targets("u1"), no_progress)
     assert "u1" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "setting"),
+    [
+        # Of a token that was good once S3 says the same, or ExpiredToken (above).
+        ({"aws_session_token": "token-of-yesterday"}, "aws_session_token"),
+        ({"aws_access_key_id": "STRANGER"}, "aws_access_key_id"),
+        ({"aws_secret_access_key": "not-the-secret"}, "aws_secret_access_key"),
+        ({"endpoint_url": "http://127.0.0.1:1"}, "endpoint_url"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_server_that_lets_nobody_in_is_told_with_the_setting_and_loses_nothing(
+    sandbox: Sandbox, s3_client: Any, changes: dict[str, str], setting: str
+) -> None:
+    bucket = new_bucket(s3_client)
+    put(s3_client, bucket, "contributors/u1/a", "contributors/u2/a")
+    before = everything(s3_client, bucket)
+    store = store_on(client_for(sandbox.config, **changes), bucket)
+    if sandbox.kind("s3") == "moto" and "endpoint_url" not in changes:
+        # It takes everybody, which is why what follows is of a real server.
+        assert store.health().engine == "S3"
+        return
+
+    for ask in (
+        store.health,
+        lambda: store.count(targets("u1")),
+        lambda: store.mask(targets("u1"), no_progress),
+    ):
+        with pytest.raises(StoreUnavailable, match=rf"check \[s3\] {setting}") as caught:
+            ask()
+        assert not [value for value in changes.values() if value in str(caught.value)]
+
+    assert everything(s3_client, bucket) == before
+    store_on(s3_client, bucket).mask(targets("u1"), no_progress)
+    assert [key for key, _ in everything(s3_client, bucket)] == ["contributors/u2/a"]
+
+
+def test_a_wrong_region_is_put_right_by_what_the_server_says(
+    s3_client: Any, s3_config: SandboxConfig
+) -> None:
+    """Where it says nothing of it, the setting is named (above)."""
+    bucket = new_bucket(s3_client)
+    put(s3_client, bucket, "contributors/u1/a", "contributors/u2/a")
+    store = store_on(client_for(s3_config, region_name="eu-central-1"), bucket)
+
+    assert store.count(targets("u1")) == store.mask(targets("u1"), no_progress)
+
+    assert [key for key, _ in everything(s3_client, bucket)] == ["contributors/u2/a"]

@@ -24,6 +24,8 @@ _KEYS_BY_CODE = {
     "SignatureDoesNotMatch": "aws_secret_access_key",
     "ExpiredToken": "aws_session_token",
     "InvalidToken": "aws_session_token",
+    "TokenRefreshRequired": "aws_session_token",
+    "RequestTimeTooSkewed": "endpoint_url, and the clock of this machine",
     "PermanentRedirect": "region",
     "AuthorizationHeaderMalformed": "region",
     "IllegalLocationConstraintException": "region",
