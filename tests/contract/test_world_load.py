@@ -205,7 +205,7 @@ def test_emails_in_documents_are_found_by_exact_term(world_stores: WorldStores, 
 def test_some_objects_have_two_versions_and_some_a_delete_marker_on_top(
     world_stores: WorldStores, loaded: WorldSummary, world: World
 ) -> None:
-    versions, markers = object_versions(world_stores)
+    versions, markers = object_versions(world_stores, "contributors/")
     older = [each for each in versions if not each["IsLatest"]]
     assert {each["Key"].rpartition("/")[2] for each in older} == {"profile.json", "id-scan.txt"}
     assert markers and all(marker["IsLatest"] for marker in markers)
@@ -213,6 +213,22 @@ def test_some_objects_have_two_versions_and_some_a_delete_marker_on_top(
     profile = json.loads(s3(world_stores).get_object(Bucket=world_stores.s3_bucket, Key=key)["Body"].read())
     owner = next(each for each in world.contributors if f"/{each.contributor_id}/" in key)
     assert (profile["name"], profile["email"]) == (owner.person.full_name, owner.email)
+
+
+def test_exports_stand_below_their_project_with_versions_metadata_and_tags(
+    world_stores: WorldStores, loaded: WorldSummary, world: World
+) -> None:
+    versions, markers = object_versions(world_stores, "exports/")
+    latest = [each["Key"] for each in versions if each["IsLatest"]]
+    assert {key.split("/")[1] for key in latest} == {each.project_id for each in world.projects}
+    assert loaded.counts["s3"]["exports"] == len(latest) < len(versions)
+    (deleted,) = markers
+    assert deleted["IsLatest"] and deleted["Key"] not in latest
+    key = next(key for key in latest if key.endswith("answers-1.csv.gz"))
+    place = {"Bucket": world_stores.s3_bucket, "Key": key}
+    assert s3(world_stores).head_object(**place)["Metadata"]["made-by"] == "nightly export"
+    tags = s3(world_stores).get_object_tagging(**place)["TagSet"]
+    assert {tag["Key"]: tag["Value"] for tag in tags} == {"kind": "export", "keep": "a year"}
 
 
 def test_sessions_lead_to_their_contributor_and_back_and_end_within_a_day(
