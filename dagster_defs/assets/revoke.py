@@ -34,6 +34,7 @@ from erasure.settings import Settings
 
 ACCESS = dg.AssetKey(["revoke", "access"])
 SESSIONS = "sessions"
+OWN_SESSIONS = "own_sessions"
 
 
 @dg.asset(
@@ -47,7 +48,12 @@ SESSIONS = "sessions"
 def access(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
     """Nothing is masked unless this succeeds."""
     with working(context, platform) as work:
+        former = _former_proof(platform, work)
+        _require_the_job_of_before(platform, former)
         changed, ended, proof = _revoke(context, platform, work)
+        if former and former.state is ProofState.PROVEN and proof.state is ProofState.NOT_CONFIGURED:
+            # It was seen; that nobody names the job any more does not undo it.
+            proof = former
         ledger.keep_access_proof(platform.settings(), batch_id=work.targets.batch_id, proof=asdict(proof))
         left = not_revoked(
             platform.settings(),
@@ -74,6 +80,43 @@ def access(context: dg.AssetExecutionContext, platform: Platform) -> dg.Material
     )
 
 
+def _require_the_job_of_before(platform: Platform, former: LockoutProof | None) -> None:
+    """A proof that was begun through a job is not given up by leaving out the job's name. Raises Inconclusive."""
+    if platform.settings().api.job_url is None and former and former.state is ProofState.INCONCLUSIVE:
+        raise Inconclusive(
+            "An earlier run of this batch could not prove through a job that access has ended, and no job is named "
+            "now. Nothing was masked. Name it by --job-url, [api] job_url or CONTRIBUTOR_DELETION_JOB_URL, then resume."
+        )
+
+
+def _former_proof(platform: Platform, work: Work) -> LockoutProof | None:
+    """What an earlier run of the batch came to; None for the first."""
+    kept = ledger.get(platform.settings(), work.targets.batch_id).access_proof
+    if not kept:
+        return None
+    known = {name: value for name, value in kept.items() if name != OWN_SESSIONS}
+    return LockoutProof(**{**known, "state": ProofState(known["state"])})
+
+
+def _own_sessions(platform: Platform, work: Work) -> int:
+    """How many sessions a run may have left that was interrupted after it had opened them for the proof."""
+    kept = ledger.get(platform.settings(), work.targets.batch_id).access_proof or {}
+    return int(kept.get(OWN_SESSIONS, 0))
+
+
+def _keep_begun(platform: Platform, work: Work, *, opened: int) -> None:
+    """Before the proof comes to its end, so that whoever resumes knows of it; what was proven once stays so."""
+    former = _former_proof(platform, work)
+    if former and former.state is ProofState.PROVEN:
+        return
+    begun = LockoutProof(state=ProofState.INCONCLUSIVE, reason="it was interrupted before it came to an end")
+    ledger.keep_access_proof(
+        platform.settings(),
+        batch_id=work.targets.batch_id,
+        proof={**asdict(begun), OWN_SESSIONS: opened},
+    )
+
+
 def _revoke(
     context: dg.AssetExecutionContext, platform: Platform, work: Work
 ) -> tuple[int, int, LockoutProof]:
@@ -84,14 +127,15 @@ def _revoke(
             changed = _end_status(platform, work)
             return changed, 0, prove_lockout(api, captured) if api else NOT_CONFIGURED
     store = redis_store(settings, platform.inventory())
-    # Counted before the proof logs anybody in: its own sessions are no one's.
+    # Counted before the proof logs anybody in: its own sessions are no one's, nor are those of a run that was killed.
+    left = _own_sessions(platform, work)
     pending = store.count_sessions(targets)
-    _begin(settings, targets.batch_id, "redis", SESSIONS, pending)
+    _begin(settings, targets.batch_id, "redis", SESSIONS, Count(records=max(pending.records - left, 0)))
     with _captured_access(platform, work) as (api, captured):
         changed = _end_status(platform, work)
         work.check()
         done = store.end_sessions(targets, log_progress(context, "redis"))
-        ended = max(done.records - len(captured.opened), 0)
+        ended = max(done.records - left - len(captured.opened), 0)
         _finish(settings, targets.batch_id, "redis", SESSIONS, Count(records=ended))
         proof = prove_lockout(api, captured) if api else NOT_CONFIGURED
     return changed, ended, proof
@@ -111,13 +155,17 @@ def _captured_access(platform: Platform, work: Work) -> Iterator[tuple[JobApi | 
     if api is None:
         yield None, CapturedAccess(contributor_ids=tuple(sample), control_id=control)
         return
+    earlier = _own_sessions(platform, work)
     with api:
+        _keep_begun(platform, work, opened=earlier + len(sample))
         captured = capture(api, sample, control)
+        _keep_begun(platform, work, opened=earlier + len(captured.opened))
         try:
             yield api, captured
         except ErasureError:
             for token in captured.opened:
                 api.logout(token)
+            _keep_begun(platform, work, opened=earlier)
             raise
 
 
@@ -127,9 +175,9 @@ def _end_status(platform: Platform, work: Work) -> int:
         platform.inventory().contributors,
         work.targets.batch_id,
     )
-    _begin(
-        settings, batch_id, "postgres", contributors.name, Count(records=len(work.targets.contributor_ids))
-    )
+    # Not all of the targets: on a resumed run the status of most has been changed and counted already.
+    pending = not_revoked(settings, batch_id=batch_id, contributors=contributors)
+    _begin(settings, batch_id, "postgres", contributors.name, Count(records=pending))
     changed = revoke_status(
         settings,
         batch_id=batch_id,

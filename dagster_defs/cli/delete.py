@@ -29,7 +29,7 @@ WantedControls = Annotated[
     ),
 ]
 
-
+JobUrl = Annotated[str | None, typer.Option(help="The job to prove the lockout with.")]
 AcceptNotErasable = Annotated[
     bool,
     typer.Option(
@@ -65,7 +65,7 @@ def _register_delete(app: typer.Typer) -> None:
         ] = "",
         accept_not_erasable: AcceptNotErasable = False,
         skip_unknown: Annotated[bool, typer.Option("--skip-unknown", help="Leave unknown ids out.")] = False,
-        job_url: Annotated[str | None, typer.Option(help="The job to prove the lockout with.")] = None,
+        job_url: JobUrl = None,
     ) -> None:
         """Erase the contributors of a CSV from all five stores; without --execute it only plans."""
         run = run_of(context)
@@ -103,12 +103,13 @@ def _register_resume(app: typer.Typer) -> None:
             typer.Option(help="`parity` gives up comparing, where it was known who else wrote."),
         ] = None,
         accept_not_erasable: AcceptNotErasable = False,
+        job_url: JobUrl = None,
     ) -> None:
         """Go on with a batch that failed or was interrupted; what is done stays done."""
         run = run_of(context)
         with reporting(run):
-            settings = run.settings()
-            hand_on_job_url(settings)
+            settings = run.settings({("api", "job_url"): job_url})
+            hand_on_job_url(settings, flag=job_url)
             found = ledger.get(settings, batch)
             if found.state == "planned":
                 raise Refused(

@@ -1,19 +1,22 @@
 """Access first: killed, kept out or let in by the platform, nothing is masked before it is proven that access ended.
 
-One batch goes through it all, from a kill between revoking and its proof to the proof itself.
+One batch goes through it all, from a kill between revoking and its proof to the proof itself; another is killed before
+that, while it has sessions of its own.
 """
 
 from __future__ import annotations
 
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
 
+from tests.faults.gate import Gate
 from tests.flow_fixtures import Answer, Flow, Person
-from tests.integration.outcome import changed, require_erased, world
+from tests.integration.outcome import changed, differing_counts, nonzero, require_erased, world
 from tests.integration.raw_look import Snapshot, look
 from tests.sandbox_fixtures import eventually
 from tests.unit.job_api_support import JOB_PATH, SECRET, UNITS, Call, Platform, Reply
@@ -139,6 +142,72 @@ def test_without_a_proof_nothing_is_masked_and_after_a_crash_a_proof_needs_no_to
     proof = batch["access_proof"]
     assert (proof["state"], proof["tokens_tried"], proof["control_succeeded"]) == ("proven", 0, True)
     assert "no token from before was there to be tried" in proof["reason"]
+
+    # Revoked once and begun four times: what was counted before the first time stays.
+    assert nonzero(story.proven.result["counts"]) == nonzero(differing_counts(story.before, story.after))
+    assert nonzero(story.proven.result["counts"])["redis"]["sessions"]
+    assert revoked(flow, story.proven.result["batch_id"])["contributors"] == (1, 1)
+
+
+@pytest.mark.full
+def test_killed_with_sessions_of_its_own_it_counts_none_of_them_and_goes_on_with_a_job_alone(
+    flow: Flow,
+) -> None:
+    """Killed when it has logged in as the sample and access has not ended."""
+    people = flow.plain()[2:4]
+    lease = {("erasure", "lease_seconds"): str(LEASE_SECONDS)}
+    before = look(flow.config)
+    job_url = flow.setting("api", "job_url")
+    host, _, path = job_url.removeprefix("http://").partition("/")
+    address, _, port = host.rpartition(":")
+    killed: list[subprocess.Popen[str]] = []
+
+    def kill() -> None:
+        killed[0].kill()
+
+    with (
+        Gate(address, int(port), shut_at=b"/fetch", instead=kill) as gate,
+        (flow.root / "out").open("w") as out,
+        (flow.root / "err").open("w") as err,
+    ):
+        through = flow.variant({("api", "job_url"): f"http://127.0.0.1:{gate.port}/{path}", **lease})
+        killed.append(
+            flow.process(
+                *("delete", "--csv", flow.csv(people), "--execute", "--undo-days", "0"),
+                out=out,
+                err=err,
+                config=through,
+            )
+        )
+        killed[0].wait(400)
+        assert gate.was_reached
+    interrupted = look(flow.config)
+    (new,) = {p.key for p in changed(world(before), world(interrupted)) if p.key.startswith("session:")}
+    assert new.startswith("session:")
+    assert {p.store for p in changed(world(before), world(interrupted))} == {"redis"}
+    (batch,) = flow.sql("select batch_id from erasure.batches where state = 'executing'")
+    eventually(lambda: _lease_has_expired(flow), within=30)
+
+    nobody = flow.variant({("api", "job_url"): "", **lease})
+    without = flow.command("resume", batch["batch_id"], config=nobody)
+    assert without.code == 1, without.said
+    assert any("no job is named now. Nothing was masked" in p for p in without.result["problems"])
+    assert changed(world(interrupted), world(look(flow.config))) == set()
+
+    named = flow.command("resume", batch["batch_id"], "--job-url", job_url, config=nobody)
+    assert named.code == 0, named.said
+    after = look(flow.config)
+    require_erased(before, after, people)
+    assert nonzero(named.result["counts"]) == nonzero(differing_counts(before, after))
+    assert revoked(flow, batch["batch_id"])["contributors"] == (2, 2)
+
+
+def revoked(flow: Flow, batch_id: str) -> dict[str, tuple[int, int]]:
+    """Object -> how many were to be revoked, and how many were."""
+    rows = flow.sql(
+        "select object, pending, done from erasure.steps where stage = 'revoke' and batch_id = %s", batch_id
+    )
+    return {row["object"]: (row["pending"], row["done"]) for row in rows}
 
 
 def test_a_status_that_is_given_back_is_noticed_before_anything_is_masked(flow: Flow) -> None:
