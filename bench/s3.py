@@ -22,7 +22,8 @@ from bench.scene import contributor_id
 from erasure.inventory import InventoryObject, Subject
 from erasure.rules import Rule
 from erasure.s3_client import s3_client
-from erasure.settings import S3Settings, var_dir
+from erasure.settings import var_dir
+from erasure.store_settings import S3Settings
 from erasure.stores.base import no_progress
 from erasure.stores.s3.store import S3Store
 from erasure.targets import TargetSet

@@ -22,7 +22,8 @@ from bench.results import Result
 from bench.scene import JOB, PROJECT, Size
 from dagster_defs.dbt_runner import inventory_of
 from erasure.rules import MASK
-from erasure.settings import PROJECT_ROOT, ElasticsearchSettings
+from erasure.settings import PROJECT_ROOT
+from erasure.store_settings import ElasticsearchSettings
 from erasure.stores.base import no_progress
 from erasure.stores.search.server import search_server
 from erasure.stores.search.store import SearchStore

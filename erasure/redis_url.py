@@ -2,7 +2,7 @@
 
 Holds: `redis_url_parts`, `address_of`, `ELSEWHERE`.
 Add here: another form in which people write where their Redis is.
-Keep out: the section of the configuration that these become (`settings.py`), and connecting.
+Keep out: the section of the configuration that these become (`store_settings.py`), and connecting.
 """
 
 import re

@@ -9,7 +9,7 @@ import random
 from typing import Any
 
 from erasure.patience import S3_SECONDS, TRIES
-from erasure.settings import S3Settings
+from erasure.store_settings import S3Settings
 
 # A bucket that is asked too much says so for some seconds, and is not away.
 _THROTTLED = frozenset({"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "503"})

@@ -14,7 +14,8 @@ from psycopg.rows import dict_row
 from erasure.errors import StoreRefused, StoreUnavailable, safe_reason
 from erasure.inventory import InventoryObject
 from erasure.patience import postgres_parameters
-from erasure.settings import PROJECT_ROOT, DatabaseSettings
+from erasure.settings import PROJECT_ROOT
+from erasure.store_settings import DatabaseSettings
 
 Connection = psycopg.Connection[dict[str, Any]]
 _CREDENTIALS = "check [database] username and password"

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from erasure.inventory import Field, InventoryObject, Subject
 from erasure.rules import MASK, Rule
-from erasure.settings import ClickHouseSettings
+from erasure.store_settings import ClickHouseSettings
 from erasure.stores.clickhouse.catalog import Table, read_tables
 from erasure.stores.clickhouse.connection import Server, connected
 from erasure.stores.clickhouse.obstacles import obstacles

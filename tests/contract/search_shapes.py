@@ -8,7 +8,8 @@ Keep out: assertions on what the store did.
 
 from erasure.inventory import Field, Inventory, InventoryObject, Subject
 from erasure.rules import Rule, normalise_email
-from erasure.settings import ElasticsearchSettings, Settings
+from erasure.settings import Settings
+from erasure.store_settings import ElasticsearchSettings
 from erasure.targets import Needle, TargetSet
 from expectations.readers.base import FieldReading, VerifiedBatch
 from expectations.readers.search import read_search

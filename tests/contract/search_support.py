@@ -25,7 +25,7 @@ from opensearchpy import OpenSearch, exceptions, helpers
 from erasure.counts import Count
 from erasure.inventory import InventoryObject
 from erasure.rules import MASK, normalise_email
-from erasure.settings import ElasticsearchSettings
+from erasure.store_settings import ElasticsearchSettings
 from erasure.stores.search.server import search_server
 from erasure.stores.search.store import SearchStore
 from erasure.targets import Needle, TargetSet

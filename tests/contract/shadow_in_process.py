@@ -12,7 +12,7 @@ import threading
 
 from pydantic import SecretStr
 
-from erasure.settings import ClickHouseSettings
+from erasure.store_settings import ClickHouseSettings
 from erasure.stores.clickhouse.catalog import read_tables
 from erasure.stores.clickhouse.connection import connected
 from erasure.stores.clickhouse.shadow import Shadow

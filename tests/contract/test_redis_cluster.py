@@ -12,7 +12,8 @@ from redis.cluster import ClusterNode, RedisCluster
 
 from erasure.counts import Count
 from erasure.errors import StoreError, StoreRefused, StoreUnavailable
-from erasure.settings import RedisSettings, Settings
+from erasure.settings import Settings
+from erasure.store_settings import RedisSettings
 from erasure.stores.base import no_progress
 from erasure.stores.redis.store import RedisStore
 from expectations.readers.base import VerifiedBatch

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from erasure.errors import StoreUnavailable
 from erasure.s3_client import THROTTLED_TRIES, s3_client
-from erasure.settings import S3Settings
+from erasure.store_settings import S3Settings
 from erasure.stores.base import no_progress
 from erasure.stores.s3 import removal
 from sandbox.config import SandboxConfig

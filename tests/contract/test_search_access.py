@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from erasure.counts import Count
 from erasure.errors import StoreError, StoreRefused, StoreUnavailable
-from erasure.settings import ElasticsearchSettings
+from erasure.store_settings import ElasticsearchSettings
 from erasure.stores.base import no_progress
 from erasure.stores.search.server import search_server
 from erasure.stores.search.store import SearchStore

@@ -18,7 +18,7 @@ from http import HTTPStatus
 import pytest
 
 from erasure.errors import Incomplete, StoreError, StoreRefused, StoreUnavailable
-from erasure.settings import ElasticsearchSettings
+from erasure.store_settings import ElasticsearchSettings
 from erasure.stores.base import no_progress
 from erasure.stores.search.server import search_server
 from erasure.stores.search.store import SearchStore

@@ -11,7 +11,7 @@ from copy import deepcopy
 import pytest
 
 from erasure.errors import StoreRefused, StoreUnavailable
-from erasure.settings import ElasticsearchSettings
+from erasure.store_settings import ElasticsearchSettings
 from erasure.stores.base import no_progress
 from erasure.stores.search.server import search_server
 from erasure.stores.search.store import SearchStore

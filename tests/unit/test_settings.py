@@ -11,15 +11,8 @@ from pydantic import ValidationError
 
 from erasure.errors import BadInput
 from erasure.ini import read_ini
-from erasure.settings import (
-    ENVIRONMENT,
-    RedisSettings,
-    Settings,
-    config_path,
-    expanded,
-    load_settings,
-    var_dir,
-)
+from erasure.settings import ENVIRONMENT, Settings, config_path, expanded, load_settings, var_dir
+from erasure.store_settings import RedisSettings
 
 SECRET = "pa%ss;w#ord = $x"
 GOOD = f"""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from erasure.patience import CLICKHOUSE_SECONDS, within
-from erasure.settings import ClickHouseSettings
+from erasure.store_settings import ClickHouseSettings
 from erasure.stores.clickhouse import failures
 from erasure.stores.clickhouse.cluster import on_cluster, system_table
 

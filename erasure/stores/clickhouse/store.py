@@ -11,7 +11,7 @@ from erasure.counts import Count, Counts
 from erasure.errors import StoreRefused
 from erasure.inventory import InventoryObject
 from erasure.inventory_draft.facts import TableFacts
-from erasure.settings import ClickHouseSettings
+from erasure.store_settings import ClickHouseSettings
 from erasure.stores import sql as shared
 from erasure.stores.base import COUNTED_AT_MOST, PURGED, Health, Holdings, Progress, Survey
 from erasure.stores.clickhouse import dictionaries, facts, mutations, parity

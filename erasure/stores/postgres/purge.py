@@ -18,7 +18,7 @@ from psycopg import sql
 from erasure.errors import Incomplete, StoreRefused
 from erasure.inventory import InventoryObject
 from erasure.ledger.database import Connection
-from erasure.settings import DatabaseSettings
+from erasure.store_settings import DatabaseSettings
 from erasure.stores.base import Progress
 
 # Setting -> what the state is called afterwards.

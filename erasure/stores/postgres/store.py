@@ -18,7 +18,7 @@ from erasure.errors import StoreError, StoreRefused, safe_reason
 from erasure.inventory import InventoryObject
 from erasure.inventory_draft.facts import TableFacts
 from erasure.ledger.database import Connection, connect
-from erasure.settings import DatabaseSettings
+from erasure.store_settings import DatabaseSettings
 from erasure.stores import sql as shared
 from erasure.stores.base import COUNTED_AT_MOST, Health, Holdings, Progress, Survey
 from erasure.stores.postgres import facts, purge

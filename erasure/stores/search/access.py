@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import SecretStr
 
 from erasure.errors import safe_reason
-from erasure.settings import ElasticsearchSettings
+from erasure.store_settings import ElasticsearchSettings
 from erasure.stores.search.client import SearchError, Trouble
 
 _PORTS = {"http": 80, "https": 443}

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from erasure.settings import ElasticsearchSettings
+from erasure.store_settings import ElasticsearchSettings
 from erasure.stores.search.access import Access, access_of
 from erasure.stores.search.client import SearchClient, SearchError, Trouble
 from erasure.stores.search.elastic_client import ElasticClient

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from erasure.settings import ElasticsearchSettings
+from erasure.store_settings import ElasticsearchSettings
 from erasure.stores.search.client import SearchClient
 from erasure.stores.search.probe import Engine, ProbedClient, identify
 
