@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dagster_defs.dbt_runner import DbtProject, inventory_of
+from dagster_defs.dbt_models import DbtProject
+from dagster_defs.worlds import inventory_of
 from erasure.inventory import InventoryObject
 from erasure.ledger import batches
 from erasure.ledger import lease as leases

@@ -20,7 +20,7 @@ from bench import scene
 from bench.measuring import Measured, WrongOutcome, measured, median_of
 from bench.results import Result
 from bench.scene import JOB, PROJECT, Size
-from dagster_defs.dbt_runner import inventory_of
+from dagster_defs.worlds import inventory_of
 from erasure.rules import MASK
 from erasure.settings import PROJECT_ROOT
 from erasure.store_settings import ElasticsearchSettings

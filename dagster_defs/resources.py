@@ -11,8 +11,9 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_defs.dbt_runner import DbtProject, inventory_of
+from dagster_defs.dbt_models import DbtProject
 from dagster_defs.wiring import dbt_of, store_of
+from dagster_defs.worlds import inventory_of
 from erasure.inventory import Inventory
 from erasure.job_api.client import JobApi
 from erasure.settings import Settings, config_path, load_settings, var_dir

@@ -7,7 +7,7 @@ Keep out: dagster, which takes seconds to import and which half of the commands 
 import logging
 from collections.abc import Callable, Mapping
 
-from dagster_defs.dbt_runner import DbtProject
+from dagster_defs.dbt_models import DbtProject
 from erasure.inventory import Inventory
 from erasure.patience import REDIS_SECONDS, TRIES
 from erasure.s3_client import s3_client

@@ -13,9 +13,10 @@ from dagster_dbt import DagsterDbtTranslator, build_dbt_asset_specs
 from dagster_defs.assets.common import counts_metadata, is_unused, log_progress, working
 from dagster_defs.assets.controls import BEFORE
 from dagster_defs.assets.revoke import ACCESS
-from dagster_defs.dbt_runner import configured_world, manifest_json
+from dagster_defs.dbt_runner import manifest_json
 from dagster_defs.partitions import batches
 from dagster_defs.resources import Platform
+from dagster_defs.worlds import configured_world
 from erasure import execution
 from erasure.counts import Counts
 from erasure.ledger import batches as ledger

@@ -8,9 +8,9 @@ import dagster as dg
 from pydantic import Field
 
 from dagster_defs.assets.common import planning_ended, safe_errors
-from dagster_defs.dbt_runner import inventory_with_models
 from dagster_defs.partitions import batches
 from dagster_defs.resources import Platform
+from dagster_defs.worlds import inventory_with_models
 from erasure.errors import BadInput
 from erasure.job_api.shape import parse_job_url
 from erasure.ledger import batches as ledger

@@ -78,8 +78,8 @@ def register(app: typer.Typer) -> None:
             settings = run.settings()
             lapsed = ledger.lapse_old_plans(settings)
             expired = expiry.expire(settings, var_dir())
-            from dagster_defs.dbt_runner import inventory_of
             from dagster_defs.wiring import clickhouse_store
+            from dagster_defs.worlds import inventory_of
 
             inventory = inventory_of(settings.erasure.world)
             clickhouse_store(settings, inventory).forget(but=ledger.in_force(settings))

@@ -30,8 +30,8 @@ def register(app: typer.Typer) -> None:
         with reporting(run):
             settings = run.settings()
             require_job_url(settings)
-            from dagster_defs.dbt_runner import inventory_with_models
             from dagster_defs.wiring import health_of, store_of
+            from dagster_defs.worlds import inventory_with_models
 
             inventory = inventory_with_models(settings.erasure.world)
             counts: dict[str, dict[str, int]] = {}

@@ -90,8 +90,8 @@ def delete_contributors(run: Run, settings: Settings, wanted: DeletionRequest) -
 
 def _back_up(run: Run, settings: Settings, batch_id: str) -> None:
     """CSVs of what is about to change in PostgreSQL; they go when the undo window ends."""
-    from dagster_defs.dbt_runner import inventory_of
     from dagster_defs.wiring import dbt_of
+    from dagster_defs.worlds import inventory_of
 
     folder, rows = csv_backups.take(
         settings,
@@ -119,7 +119,7 @@ def _hash_of(settings: Settings, path: Path, *, skip_unknown: bool) -> str:
     Where it is not valid, the refusal names the lines that PostgreSQL would refuse as well.
     """
     try:
-        from dagster_defs.dbt_runner import inventory_of
+        from dagster_defs.worlds import inventory_of
 
         id_form = inventory_of(settings.erasure.world).contributors.id_form
         return read_request(path, id_form=id_form).sha256
@@ -147,9 +147,9 @@ def _planned(settings: Settings, newest: ledger.Batch | None, fingerprint: str) 
 
 
 def _plan(run: Run, settings: Settings, config: dict[str, dict[str, Any]]) -> ledger.Batch:
-    from dagster_defs.dbt_runner import inventory_of
     from dagster_defs.jobs import PLAN
     from dagster_defs.launch import launch, step_count
+    from dagster_defs.worlds import inventory_of
 
     inventory = inventory_of(settings.erasure.world)
     database.migrate(settings.database, beside=inventory.registered("postgres"))

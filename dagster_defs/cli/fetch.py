@@ -44,8 +44,8 @@ def register(app: typer.Typer) -> None:
             if dry_run and execute:
                 raise BadInput("--dry-run and --execute exclude each other; name one.")
             settings = run.settings()
-            from dagster_defs.dbt_runner import inventory_of
             from dagster_defs.wiring import dbt_of
+            from dagster_defs.worlds import inventory_of
 
             inventory = inventory_of(settings.erasure.world)
             migrate(settings.database, beside=inventory.registered("postgres"))

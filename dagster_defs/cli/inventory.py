@@ -61,7 +61,7 @@ def register(app: typer.Typer) -> None:
         """Validate the inventory and list its objects."""
         run = run_of(context)
         with reporting(run):
-            from dagster_defs.dbt_runner import inventory_of
+            from dagster_defs.worlds import inventory_of
 
             found = inventory_of(run.settings().erasure.world)
             for item in found.objects:
@@ -76,7 +76,8 @@ def register(app: typer.Typer) -> None:
         """Write the mask models of PostgreSQL and ClickHouse from the inventory."""
         run = run_of(context)
         with reporting(run):
-            from dagster_defs.dbt_runner import PROJECT_DIR, inventory_of
+            from dagster_defs.dbt_runner import PROJECT_DIR
+            from dagster_defs.worlds import inventory_of
             from erasure import mask_models
 
             world = run.settings().erasure.world

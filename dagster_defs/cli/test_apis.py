@@ -54,7 +54,7 @@ def register(app: typer.Typer) -> None:
         with reporting(run):
             settings = run.settings({("api", "job_url"): job_url})
             require_job(settings, flag=job_url)
-            from dagster_defs.dbt_runner import inventory_of
+            from dagster_defs.worlds import inventory_of
 
             inventory = inventory_of(settings.erasure.world)
             chosen = choose(settings, inventory, expanded(csv), sample_size or settings.api.sample_size)

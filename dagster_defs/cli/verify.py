@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
         run = run_of(context)
         with reporting(run):
             settings = run.settings()
-            from dagster_defs.dbt_runner import inventory_of
+            from dagster_defs.worlds import inventory_of
             from erasure.ledger.batches import get
             from expectations.checkpoints import verify_all
 

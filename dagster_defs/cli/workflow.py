@@ -100,7 +100,7 @@ def register(app: typer.Typer) -> None:
         with reporting(run):
             settings = run.settings({("api", "job_url"): job_url})
             require_job(settings, flag=job_url)
-            from dagster_defs.dbt_runner import inventory_of
+            from dagster_defs.worlds import inventory_of
             from expectations.by_hand import require_project
 
             require_project(project_id)

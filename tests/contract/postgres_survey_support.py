@@ -16,7 +16,7 @@ import pytest
 from psycopg import sql
 from pydantic import SecretStr
 
-from dagster_defs.dbt_runner import DbtProject
+from dagster_defs.dbt_models import DbtProject
 from erasure.inventory import Field, InventoryObject, Subject
 from erasure.rules import Person, Rule, apply
 from erasure.settings import Settings

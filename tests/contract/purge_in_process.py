@@ -11,7 +11,7 @@ import sys
 
 from pydantic import SecretStr
 
-from dagster_defs.dbt_runner import inventory_of
+from dagster_defs.worlds import inventory_of
 from erasure.store_settings import ClickHouseSettings
 from erasure.stores.clickhouse.catalog import read_tables
 from erasure.stores.clickhouse.connection import connected

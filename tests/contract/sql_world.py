@@ -22,7 +22,8 @@ from psycopg import sql
 from pydantic import SecretStr
 
 from dagster_defs import dbt_runner
-from dagster_defs.dbt_runner import DbtProject, inventory_of
+from dagster_defs.dbt_models import DbtProject, environment_of
+from dagster_defs.worlds import inventory_of
 from erasure import execution
 from erasure.counts import Count
 from erasure.inventory import Inventory
@@ -237,16 +238,16 @@ def make_analytics(client: Client) -> None:
 
 def render_inline(world: SqlWorld, engine: str, text: str) -> str:
     """A piece of Jinja as dbt renders it for an engine, with the project's own macros."""
-    manifest = dbt_runner._fresh(dbt_runner._manifest(engine, "kepler", dbt_runner.project_hash()))
+    manifest = dbt_runner.fresh_manifest(engine, "kepler")
     arguments = ["compile", "--no-populate-cache", "--inline", text, "--vars", f"{{batch_id: {BATCH}}}"]
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in dbt_runner._environment(world.settings).items():
+        for name, value in environment_of(world.settings).items():
             patch.setenv(name, value)
-        outcome = dbt_runner._invoke(
+        outcome = dbt_runner.invoke(
             arguments,
             target=engine,
             world="kepler",
-            folder=dbt_runner._folder(engine, "kepler"),
+            folder=dbt_runner.folder_of(engine, "kepler"),
             manifest=manifest,
         )
     assert outcome.success, outcome.exception

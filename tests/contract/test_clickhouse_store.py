@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dagster_defs.dbt_runner import DbtProject
+from dagster_defs.dbt_models import DbtProject
 from erasure.errors import StoreRefused, StoreUnavailable
 from erasure.ledger.lease import Lease
 from erasure.rules import MASK

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from dagster_defs.dbt_runner import DbtProject
+from dagster_defs.dbt_models import DbtProject
 from erasure.errors import StoreRefused
 from erasure.ledger.lease import Lease
 from erasure.rules import MASK

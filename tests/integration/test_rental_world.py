@@ -9,7 +9,7 @@ import csv
 
 import pytest
 
-from dagster_defs import dbt_runner
+from dagster_defs import worlds
 from erasure.rules import MASK
 from tests.integration.rental_world import (
     CUSTOMERS,
@@ -170,4 +170,4 @@ def test_records_of_one_key_are_as_many_as_before_where_the_key_is_masked(shop: 
 
 @pytest.mark.parametrize("world", ["kepler", "rental"])
 def test_mask_models_are_what_the_inventory_of_each_world_writes(world: str) -> None:
-    assert dbt_runner.inventory_with_models(world).world == world
+    assert worlds.inventory_with_models(world).world == world

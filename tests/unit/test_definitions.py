@@ -13,9 +13,9 @@ import dagster as dg
 import pytest
 
 from dagster_defs.assets.common import safe_errors
-from dagster_defs.dbt_runner import inventory_of
 from dagster_defs.definitions import defs
 from dagster_defs.jobs import EXECUTE, PLAN
+from dagster_defs.worlds import inventory_of
 from erasure.errors import ErasureError, Refused
 from erasure.inventory import SQL_STORES
 

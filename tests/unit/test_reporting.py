@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from dagster_defs.dbt_runner import TARGETS, inventory_of, manifest_json
+from dagster_defs.dbt_runner import TARGETS, manifest_json
 from dagster_defs.reporting import problems_of_report, problems_of_reports
+from dagster_defs.worlds import inventory_of
 from erasure.inventory import SQL_STORES
 from erasure.rules import Rule
 
