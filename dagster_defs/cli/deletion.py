@@ -1,8 +1,8 @@
 """A deletion as the command has it: planned, shown, and executed by launching the two asset jobs.
 
 Holds: `delete_contributors`, which `delete` and `workflow` share, and `execute_batch`, which `resume` uses as well.
-Add here: another thing that is told of a plan or of an execution.
-Keep out: flags (`delete.py`, `workflow.py`), and what a stage does (the assets).
+Add here: another step between a user's wish and the jobs.
+Keep out: flags (`delete.py`, `workflow.py`), what is told (`telling.py`), and what a stage does (the assets).
 """
 
 import re
@@ -13,15 +13,13 @@ from typing import Any
 import typer
 
 from dagster_defs.cli.run import Run, say_hint, step_progress
+from dagster_defs.cli.telling import seconds_by_stage, show_left_out, show_plan
 from erasure import csv_backups, report
 from erasure.controls import Controls
-from erasure.counts import Count
 from erasure.errors import ExitCode, Refused, StoreUnavailable
 from erasure.ledger import batches as ledger
 from erasure.ledger import database, steps
-from erasure.ledger.freezing import left_out, members
 from erasure.ledger.outcomes import with_disagreements
-from erasure.plan import not_erasable
 from erasure.request import WrongRequest, read_request
 from erasure.settings import Settings, var_dir
 from erasure.targets import mint_batch_id
@@ -60,8 +58,8 @@ def delete_contributors(run: Run, settings: Settings, wanted: DeletionRequest) -
         summary = {"cap_reason": wanted.exceed_caps}
         config = {"targets__deletion_targets": targets, "plan__summary": summary}
         batch = _plan(run, settings, config)
-    _show_plan(run, settings, batch)
-    _show_left_out(run, settings, batch.batch_id)
+    show_plan(run, settings, batch)
+    show_left_out(run, settings, batch.batch_id)
     if not (batch.plan or {}).get("contributors"):
         held = sum(run.result["excluded"].values())
         ledger.cancel(settings, batch_id=batch.batch_id)
@@ -179,68 +177,6 @@ def _raise_first(run: Run, errors: Any) -> None:
     raise typer.Exit(code)
 
 
-def _show_plan(run: Run, settings: Settings, batch: ledger.Batch) -> None:
-    plan = batch.plan or {}
-    counts = {
-        store: {name: count["records"] for name, count in objects.items()}
-        for store, objects in plan.get("counts", {}).items()
-    }
-    sessions = {
-        step.object_name: step.planned
-        for step in steps.read(settings, batch_id=batch.batch_id, stage="revoke")
-        if step.planned is not None
-    }
-    if sessions:
-        counts.setdefault("redis", {}).update(sessions)
-    run.say(f"Plan of batch {batch.batch_id}, fingerprint {batch.fingerprint}")
-    run.say(f"   contributors: {plan.get('contributors', 0)}")
-    found = members(settings, batch_id=batch.batch_id)
-    for reason, number in found.items():
-        run.say(f"      {number} {reason}")
-    for store, objects in counts.items():
-        listed = ", ".join(f"{name} {number}" for name, number in sorted(objects.items()))
-        run.say(f"   {store}: {listed}")
-    left = _not_erasable(plan)
-    for sentence in left:
-        run.say(f"   ⚠️  {sentence}; --accept-not-erasable executes the rest")
-    notices = plan.get("notices", [])
-    for notice in notices:
-        run.say(f"   notice: {notice}")
-    run.result |= {
-        "batch_id": batch.batch_id,
-        "fingerprint": batch.fingerprint,
-        "state": batch.state,
-        "counts": counts,
-        "contributors": plan.get("contributors", 0),
-        "notices": notices,
-        "not_erasable": left,
-        "members": found,
-    }
-
-
-def _not_erasable(plan: dict[str, Any]) -> list[str]:
-    return not_erasable(
-        {
-            store: {name: Count(**count) for name, count in objects.items()}
-            for store, objects in plan.get("counts", {}).items()
-        }
-    )
-
-
-def _show_left_out(run: Run, settings: Settings, batch_id: str) -> None:
-    found = left_out(settings, batch_id=batch_id)
-    for reason, number in found.excluded.items():
-        run.say(f"   excluded: {number} ({reason})")
-    for number, what in ((found.already_erased, "already erased"), (found.skipped_unknown, "unknown")):
-        if number:
-            run.say(f"   skipped: {number} ({what})")
-    run.result |= {
-        "excluded": dict(found.excluded),
-        "already_erased": found.already_erased,
-        "skipped_unknown": found.skipped_unknown,
-    }
-
-
 def execute_batch(run: Run, settings: Settings, batch_id: str, confirm: dict[str, Any]) -> None:
     """Launches the execution of a batch and tells how it went."""
     from dagster_defs.jobs import EXECUTE
@@ -269,7 +205,7 @@ def execute_batch(run: Run, settings: Settings, batch_id: str, confirm: dict[str
         "state": batch.state,
         "fingerprint": batch.fingerprint,
         "counts": counts,
-        "seconds": _seconds(outcome.seconds),
+        "seconds": seconds_by_stage(outcome.seconds),
     }
     refused_at_once = not found or batch.state == "planned"
     if refused_at_once:
@@ -279,7 +215,8 @@ def execute_batch(run: Run, settings: Settings, batch_id: str, confirm: dict[str
         for line in report.summary_lines(settings, batch):
             run.say(line)
         run.say(
-            "   seconds: " + ", ".join(f"{stage} {time}" for stage, time in _seconds(outcome.seconds).items())
+            "   seconds: "
+            + ", ".join(f"{stage} {time}" for stage, time in seconds_by_stage(outcome.seconds).items())
         )
     if not outcome.succeeded:
         if not refused_at_once:
@@ -294,12 +231,3 @@ def execute_batch(run: Run, settings: Settings, batch_id: str, confirm: dict[str
         for sentence in report.not_erasable_lines(found):
             run.problem(sentence)
         raise typer.Exit(ExitCode.FAILED)
-
-
-def _seconds(by_step: Any) -> dict[str, float]:
-    """Stage -> seconds, in the order of the flow."""
-    stages: dict[str, float] = {}
-    for step, seconds in by_step.items():
-        stage = step.partition("__")[0]
-        stages[stage] = round(stages.get(stage, 0.0) + seconds, 1)
-    return stages

@@ -4,6 +4,7 @@ Add here: a thing that more than one command needs.
 Keep out: what a command does.
 """
 
+import itertools
 import json
 import logging
 import os
@@ -11,7 +12,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -172,9 +173,7 @@ def _log_file(command: str) -> Iterator[None]:
     folder = var_dir() / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     stamp = datetime.now(UTC).strftime("%Y%m%d_%H%M%S")
-    handler = logging.FileHandler(
-        folder / f"{command}_{stamp}.log", encoding="utf-8", errors="backslashreplace"
-    )
+    handler = _handler_of_its_own(folder, f"{command}_{stamp}")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     LOG.addHandler(handler)
     LOG.setLevel(logging.DEBUG)
@@ -185,6 +184,15 @@ def _log_file(command: str) -> Iterator[None]:
     finally:
         LOG.removeHandler(handler)
         handler.close()
+
+
+def _handler_of_its_own(folder: Path, stem: str) -> logging.FileHandler:
+    """A new file: two runs of a scheduler that begin in one second must not write into one."""
+    for number in itertools.count(1):
+        path = folder / (f"{stem}.log" if number == 1 else f"{stem}_{number}.log")
+        with suppress(FileExistsError):
+            return logging.FileHandler(path, mode="x", encoding="utf-8", errors="backslashreplace")
+    raise AssertionError("counting ends")
 
 
 @contextmanager
