@@ -1,0 +1,28 @@
+"""What every command shares, without an engine: its log file.
+
+Add here: what runs of all commands have in common.
+Keep out: what a command does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from dagster_defs.cli.run import Run, reporting
+from erasure.settings import VAR_VARIABLE
+
+
+def test_runs_that_begin_in_one_second_have_a_log_file_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VAR_VARIABLE, str(tmp_path))
+    for _ in range(5):
+        run = Run(command="check", as_json=False, config=None, integration=False)
+        with pytest.raises(typer.Exit), reporting(run):
+            run.say("one line")
+    logs = list((tmp_path / "logs").glob("check_*.log"))
+    assert len(logs) == 5
+    assert all(log.read_text(encoding="utf-8").count("one line") == 1 for log in logs)
