@@ -74,7 +74,7 @@ test-full: setup ## Run every test, the costliest too, and then test-engines
 bench: setup ## Measure masking against the same by hand and against loops (BENCH_SCALE=0.01 for a quick look)
 	@$(BIN)/python -m bench --scale $(BENCH_SCALE)
 
-lint: setup ## Check style, types, import directions, SQL and the Dagster definitions
+lint: setup ## Check style, types, import directions, SQL, shell scripts and the Dagster definitions
 	@$(BIN)/pre-commit run --all-files
 	@mkdir -p $(CONTRIBUTOR_DELETION_DAGSTER)
 	@$(BIN)/dagster definitions validate --log-level warning

@@ -8,7 +8,8 @@
 # Add here: another variable that users' own commands need. Keep out: reading the file itself (dagster_defs/cli).
 
 _clickhouse_env() {
-    # shellcheck disable=SC2128
+    # Where there is no BASH_SOURCE, $0 and then the current folder have to do.
+    # shellcheck disable=SC2128,SC3028
     _che_file="${BASH_SOURCE:-$0}"
     _che_root="$(cd "$(dirname "$_che_file")" 2> /dev/null && pwd)"
     [ -f "$_che_root/setup_clickhouse_env.sh" ] || _che_root="$(pwd)"
