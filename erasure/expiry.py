@@ -7,7 +7,7 @@ Keep out: CSVs that users name themselves; only what `fetch` has recorded is our
 import hashlib
 from pathlib import Path
 
-from erasure import csv_backups
+from erasure.csv_backups import files
 from erasure.ledger import batches
 from erasure.settings import Settings
 
@@ -24,8 +24,10 @@ def expire(settings: Settings, var: Path) -> list[str]:
     """Ends the undo window of the batches that are due; returns their ids. Safe to repeat."""
     expired = batches.expire_due(settings)
     for batch_id in expired:
-        csv_backups.destroy(var, batch_id)
         _destroy_export(var, batches.get(settings, batch_id).csv_sha256 or "")
+    # Also those of a plan that nobody executes any more: a command may be killed between its backup and its batch.
+    for batch_id in batches.ended_among(settings, files.batches_with_csvs(var)):
+        files.destroy(var, batch_id)
     return expired
 
 

@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from dagster_defs.cli.run import reporting, run_of
-from erasure import csv_backups, expiry
+from erasure import expiry
 from erasure import report as reports
+from erasure.csv_backups import files
 from erasure.ledger import batches as ledger
 from erasure.ledger import steps
 from erasure.settings import var_dir
@@ -66,7 +67,7 @@ def register(app: typer.Typer) -> None:
         with reporting(run):
             ledger.get(run.settings(), batch)
             ledger.cancel(run.settings(), batch_id=batch)
-            csv_backups.destroy(var_dir(), batch)
+            files.destroy(var_dir(), batch)
             run.result |= {"batch_id": batch, "state": "cancelled"}
             run.say(f"✅ Batch {batch} is cancelled")
 

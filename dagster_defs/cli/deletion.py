@@ -12,10 +12,12 @@ from typing import Any
 
 import typer
 
+from dagster_defs.cli.backing_up import back_up
 from dagster_defs.cli.run import Run, say_hint, step_progress
 from dagster_defs.cli.telling import seconds_by_stage, show_left_out, show_plan
-from erasure import csv_backups, report
+from erasure import report
 from erasure.controls import Controls
+from erasure.csv_backups import files
 from erasure.errors import ExitCode, Refused, StoreUnavailable
 from erasure.ledger import batches as ledger
 from erasure.ledger import database, steps
@@ -78,28 +80,12 @@ def delete_contributors(run: Run, settings: Settings, wanted: DeletionRequest) -
             "controls": wanted.controls.value,
             "accept_not_erasable": wanted.accept_not_erasable,
         }
-        _back_up(run, settings, batch.batch_id)
+        back_up(run, settings, batch.batch_id)
         execute_batch(run, settings, batch.batch_id, confirm)
         if not path.exists():
             run.say("   the CSV was one that fetch wrote, and went with the needles")
     else:
         run.say(f"   dry run: nothing was changed; --execute --plan {batch.fingerprint} executes this plan")
-
-
-def _back_up(run: Run, settings: Settings, batch_id: str) -> None:
-    """CSVs of what is about to change in PostgreSQL; they go when the undo window ends."""
-    from dagster_defs.wiring import dbt_of
-    from dagster_defs.worlds import inventory_of
-
-    folder, rows = csv_backups.take(
-        settings,
-        batch_id=batch_id,
-        objects=[item for item in inventory_of(settings.erasure.world).of("postgres") if item.is_masked],
-        selects=dbt_of(settings).masked_rows("postgres", batch_id),
-        var=var_dir(),
-    )
-    run.say(f"✅ Backup: {sum(rows.values())} rows of {len(rows)} tables in {folder}")
-    run.result["backup"] = {"folder": str(folder), "rows": rows}
 
 
 def _require_review(settings: Settings, *, execute: bool) -> None:
@@ -210,7 +196,7 @@ def execute_batch(run: Run, settings: Settings, batch_id: str, confirm: dict[str
     refused_at_once = not found or batch.state == "planned"
     if refused_at_once:
         # Nothing has changed, so there is nothing that anybody could want back.
-        csv_backups.destroy(var_dir(), batch_id)
+        files.destroy(var_dir(), batch_id)
     else:
         for line in report.summary_lines(settings, batch):
             run.say(line)

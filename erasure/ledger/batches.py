@@ -6,6 +6,7 @@ Keep out: the target set (`freezing`), the counts of steps (`steps`), who execut
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -92,6 +93,19 @@ def in_force(settings: Settings) -> frozenset[str]:
             "select batch_id from erasure.batches where state in ('planned', 'executing', 'failed')"
         ).fetchall()
     return frozenset(row["batch_id"] for row in rows)
+
+
+def ended_among(settings: Settings, batch_ids: Sequence[str]) -> list[str]:
+    """Those of the batches that nobody executes or undoes any more."""
+    with connect(settings.database) as connection:
+        if not batch_ids or not exists(connection):
+            return []
+        rows = connection.execute(
+            "select batch_id from erasure.batches where batch_id = any(%s)"
+            " and state in ('lapsed', 'cancelled', 'erased', 'restored')",
+            (list(batch_ids),),
+        ).fetchall()
+    return [row["batch_id"] for row in rows]
 
 
 def unfinished(settings: Settings) -> list[str]:

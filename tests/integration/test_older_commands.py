@@ -209,12 +209,18 @@ def test_csvs_of_what_was_changed_are_kept_for_their_owner_until_the_undo_window
 ) -> None:
     (folder,) = (runbook.shell.root / "var" / "backups").iterdir()
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    kept = {path.name: path for path in folder.iterdir()}
+    kept = {str(path.relative_to(folder)): path for path in folder.rglob("*.csv")}
     assert {stat.S_IMODE(path.stat().st_mode) for path in kept.values()} == {0o600}
-    text = kept["contributors.csv"].read_text(encoding="utf-8")
-    assert all(person.email in text for person in runbook.people)
+    assert {stat.S_IMODE(path.parent.stat().st_mode) for path in kept.values()} == {0o700}
+    texts = {name: path.read_text(encoding="utf-8").lower() for name, path in kept.items()}
+    emails = [person.email.lower() for person in runbook.people]
+    assert all(email in texts["postgres/contributors.csv"] for email in emails)
+    for name in ("clickhouse/unit_metrics.csv", "elasticsearch/units.csv"):
+        assert any(email in texts[name] for email in emails), name
     controls = [p for p in runbook.flow.people.values() if p not in runbook.people]
-    assert [p.email for p in controls if p.email in text] == []
+    # A document is of many people, and is kept as a whole.
+    of_one = "".join(text for name, text in texts.items() if not name.startswith("elasticsearch"))
+    assert [p.contributor_id for p in controls if p.email.lower() in of_one] == []
 
     with psycopg.connect(runbook.flow.dsn) as connection:
         connection.execute(

@@ -44,7 +44,7 @@ class Scan:
         """Masks what a query finds, and returns how many documents were changed."""
         done = 0
         for name in names:
-            for page in self._pages(name, query):
+            for page in self.pages(name, query):
                 patches = [
                     patch for hit in page for patch in _patch(hit, self._judge.examine(hit["_source"]))
                 ]
@@ -55,12 +55,13 @@ class Scan:
 
     def _tally(self, name: str) -> Tally:
         tally = Tally(total=0)
-        for page in self._pages(name, _EVERYTHING):
+        for page in self.pages(name, _EVERYTHING):
             for hit in page:
                 tally = tally.plus(self._judge.examine(hit["_source"]))
         return tally
 
-    def _pages(self, name: str, query: Mapping[str, Any]) -> Iterator[Sequence[Mapping[str, Any]]]:
+    def pages(self, name: str, query: Mapping[str, Any]) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """What a query finds in an index, a page at a time; raises Incomplete where a part of it could not be read."""
         body = {"query": query, "sort": ["_doc"], "seq_no_primary_term": True, "track_total_hits": True}
         params = {
             "scroll": _KEPT_OPEN,
