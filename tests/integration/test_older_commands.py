@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import re
 import stat
+import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+import psutil
 import psycopg
 import pytest
 
@@ -87,7 +90,7 @@ def runbook(flow: Flow) -> Runbook:
     place_csv(shell, people)
     before = shell.run(filled(flow, TEST))
     workflow = shell.run(filled(flow, WORKFLOW))
-    after = shell.run(filled(flow, f"{TEST} --fetch-only"))
+    after = shell.run(filled(flow, f"{TEST} --fetch-only --debug"))
     return Runbook(flow=flow, shell=shell, people=people, before=before, workflow=workflow, after=after)
 
 
@@ -149,6 +152,10 @@ def test_after_the_deletion_the_same_line_says_that_they_are_kicked_out(runbook:
     assert runbook.after.code == 0, runbook.after
     assert KICKED_OUT in runbook.after.lines
     assert "3 logins denied, while the control contributor can work" in runbook.after.out
+    said = [line for line in runbook.after.err.splitlines() if line.startswith("   debug: ")]
+    assert said.count("   debug: a contributor: locked_out, since login was denied (403)") == 3
+    assert said[-1] == "   debug: the control contributor: fetch succeeded (200)"
+    assert "debug:" not in runbook.before.err
 
 
 @pytest.mark.full
@@ -280,6 +287,25 @@ def test_redis_answers_users_by_hand(runbook: Runbook) -> None:
         REDISCLI_AUTH=runbook.flow.setting("redis", "password"),
     )
     assert said.out.strip() == "PONG"
+
+
+@pytest.mark.full
+def test_the_secret_of_a_job_url_stands_in_no_argument_of_the_process_that_does_the_work(
+    runbook: Runbook,
+) -> None:
+    said: list[Said] = []
+    line = threading.Thread(target=lambda: said.append(runbook.line(f"{TEST} --fetch-only")))
+    line.start()
+    seen: set[str] = set()
+    while line.is_alive():
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                seen.add(" ".join(process.cmdline()))
+        line.join(0.05)
+    assert said[0].code == 0, said[0]
+    at_work = {arguments for arguments in seen if "dagster_defs.cli.main" in arguments}
+    assert at_work
+    assert [arguments for arguments in at_work if runbook.secret in arguments] == []
 
 
 @pytest.mark.full
