@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from dagster_defs.cli.run import Run
-from erasure.csv_backups import clickhouse, files, postgres, search
+from erasure.csv_backups import clickhouse, files, postgres, redis, s3, search
 from erasure.inventory import Inventory
 from erasure.ledger.freezing import load_targets
 from erasure.settings import Settings, var_dir
@@ -73,8 +73,25 @@ def _search(settings: Settings, inventory: Inventory, targets: TargetSet, folder
         server.close()
 
 
+def _s3(settings: Settings, inventory: Inventory, targets: TargetSet, folder: Path) -> Mapping[str, int]:
+    from erasure.s3_client import s3_client
+
+    objects = [item for item in inventory.of("s3") if item.rows is None]
+    return s3.write(
+        s3_client(settings.s3), settings.s3.bucket_name, objects=objects, targets=targets, folder=folder
+    )
+
+
+def _redis(settings: Settings, inventory: Inventory, targets: TargetSet, folder: Path) -> Mapping[str, int]:
+    from dagster_defs.wiring import redis_store
+
+    return redis.write(redis_store(settings, inventory), targets=targets, folder=folder)
+
+
 _WRITERS: Mapping[str, _Writer] = {
     "postgres": _postgres,
     "clickhouse": _clickhouse,
     "elasticsearch": _search,
+    "s3": _s3,
+    "redis": _redis,
 }

@@ -15,11 +15,15 @@ from typing import Any
 import pytest
 
 from erasure import expiry
-from erasure.csv_backups import clickhouse, files, postgres, search
+from erasure.csv_backups import clickhouse, files, postgres, redis, s3, search
 from erasure.errors import StoreUnavailable
 from erasure.inventory import Subject
 from erasure.ledger import batches
 from erasure.rules import Rule
+from erasure.stores.redis.store import RedisStore
+from tests.contract.redis_support import fields, profile, store_with
+from tests.contract.s3_support import OBJECT, new_bucket, put, s3_object
+from tests.contract.s3_support import targets as people
 from tests.contract.search_shapes import known, pattern, ruled
 from tests.contract.search_support import (
     ANY_MAPPING,
@@ -136,6 +140,62 @@ def written(ground: Ground, item: Any, folder: Path, *, targets: Any) -> list[di
     found = search.write(ground.server, objects=[item], targets=targets, folder=folder / "search")
     assert found == {item.name: counted}
     return read(folder / "search" / f"{item.name}.csv")
+
+
+@pytest.mark.parametrize("versioning", ["Off", "Enabled"])
+def test_versions_of_s3_objects_are_listed_and_those_of_controls_are_not(
+    s3_client: Any, tmp_path: Path, versioning: str
+) -> None:
+    bucket = new_bucket(s3_client, versioning)
+    put(s3_client, bucket, "contributors/u1/a.json", "contributors/u1/a.json", "contributors/u10/a.json")
+    s3_client.delete_object(Bucket=bucket, Key="contributors/u1/a.json")
+    put(s3_client, bucket, "contributors/u1/b,\n.txt")
+    item = s3_object("contributors/{contributor_id}/")
+
+    found = s3.write(s3_client, bucket, objects=[item], targets=people("u1"), folder=tmp_path / "s3")
+
+    rows = read(tmp_path / "s3" / f"{OBJECT}.csv")
+    keys = ["contributors/u1/a.json"] * (3 if versioning == "Enabled" else 0) + ["contributors/u1/b,\n.txt"]
+    assert sorted(row["key"] for row in rows) == keys
+    assert found == {OBJECT: len(keys)}
+    assert {row["bucket"] for row in rows} == {bucket}
+    assert sum(row["is_delete_marker"] == "True" for row in rows) == len(keys) // 4
+    assert s3.write(s3_client, bucket, objects=[item], targets=people("u3"), folder=tmp_path / "none") == {}
+
+
+def test_keys_and_members_of_redis_are_kept_and_neither_sessions_nor_controls_are(
+    redis_db: Any, redis_store: RedisStore, tmp_path: Path
+) -> None:
+    profile(redis_db, "u1", "u10")
+    redis_db.expire("profile:u1", 1_000)
+    redis_db.sadd("contributors:online", "u1", "u10")
+    redis_db.set("session:t", json.dumps({"contributor_id": "u1"}))
+
+    found = redis.write(redis_store, targets=people("u1"), folder=tmp_path / "redis")
+
+    assert found == {"profiles": 1, "online": 1}
+    (row,) = read(tmp_path / "redis" / "profiles.csv")
+    assert (row["key"], row["kind"], row["member"]) == ("profile:u1", "hash", "")
+    assert json.loads(row["value"]) == {"email": "u1@example.com"}
+    assert 0 < int(row["milliseconds_left"]) <= 1_000_000
+    (row,) = read(tmp_path / "redis" / "online.csv")
+    assert (row["key"], row["kind"], row["member"]) == ("contributors:online", "set", "u1")
+    assert {path.name for path in (tmp_path / "redis").iterdir()} == {"profiles.csv", "online.csv"}
+
+
+def test_values_of_redis_that_are_masked_in_their_place_are_kept_as_they_are(
+    redis_db: Any, tmp_path: Path
+) -> None:
+    value = json.dumps({"id": "u1", "mail": ODD})
+    redis_db.set("card:1", value)
+    redis_db.set("card:2", value.replace("u1", "u10"))
+    store = store_with(
+        redis_db, "card:*", subject=Subject(contributor_id="id"), fields=fields(id="keep", mail="constant")
+    )
+    assert redis.write(store, targets=people("u1"), folder=tmp_path / "redis") == {"extra": 1}
+    (row,) = read(tmp_path / "redis" / "extra.csv")
+    assert (row["key"], row["value"], row["milliseconds_left"]) == ("card:1", value, "")
+    assert redis_db.get("card:1") == value.encode()
 
 
 def test_a_folder_that_cannot_be_filled_to_its_end_is_removed(tmp_path: Path) -> None:

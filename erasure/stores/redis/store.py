@@ -120,6 +120,10 @@ class RedisStore:
         sight = self._look(self._others, targets)
         return {place.item.name: count_of(parts) for place, parts in sight.items()}
 
+    def seen(self, targets: TargetSet) -> Sight:
+        """What `mask` would change, object by object and server by server."""
+        return self._look(self._others, targets, ttl=False)
+
     def mask(self, targets: TargetSet, progress: Progress) -> Counts:
         """Changes them until a look finds none; a session that has appeared since is Incomplete as well."""
         done = {place.item.name: Count(records=0) for place in self._others}
