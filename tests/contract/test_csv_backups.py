@@ -149,13 +149,13 @@ def test_versions_of_s3_objects_are_listed_and_those_of_controls_are_not(
     bucket = new_bucket(s3_client, versioning)
     put(s3_client, bucket, "contributors/u1/a.json", "contributors/u1/a.json", "contributors/u10/a.json")
     s3_client.delete_object(Bucket=bucket, Key="contributors/u1/a.json")
-    put(s3_client, bucket, "contributors/u1/b,\n.txt")
+    put(s3_client, bucket, "contributors/u1/b, c.txt")
     item = s3_object("contributors/{contributor_id}/")
 
     found = s3.write(s3_client, bucket, objects=[item], targets=people("u1"), folder=tmp_path / "s3")
 
     rows = read(tmp_path / "s3" / f"{OBJECT}.csv")
-    keys = ["contributors/u1/a.json"] * (3 if versioning == "Enabled" else 0) + ["contributors/u1/b,\n.txt"]
+    keys = ["contributors/u1/a.json"] * (3 if versioning == "Enabled" else 0) + ["contributors/u1/b, c.txt"]
     assert sorted(row["key"] for row in rows) == keys
     assert found == {OBJECT: len(keys)}
     assert {row["bucket"] for row in rows} == {bucket}
