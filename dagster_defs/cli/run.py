@@ -191,7 +191,9 @@ def _handler_of_its_own(folder: Path, stem: str) -> logging.FileHandler:
     for number in itertools.count(1):
         path = folder / (f"{stem}.log" if number == 1 else f"{stem}_{number}.log")
         with suppress(FileExistsError):
-            return logging.FileHandler(path, mode="x", encoding="utf-8", errors="backslashreplace")
+            path.touch(exist_ok=False)
+            # Whoever configures logging within a run closes all handlers, and this one opens its file again.
+            return logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     raise AssertionError("counting ends")
 
 

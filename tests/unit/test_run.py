@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from dagster_defs.cli.run import Run, reporting
+from dagster_defs.cli.run import LOG, Run, reporting
 from erasure.settings import VAR_VARIABLE
 
 
@@ -23,6 +23,10 @@ def test_runs_that_begin_in_one_second_have_a_log_file_each(
         run = Run(command="check", as_json=False, config=None, integration=False)
         with pytest.raises(typer.Exit), reporting(run):
             run.say("one line")
+            for handler in LOG.handlers:
+                handler.close()
+            run.say("another line")
+    # A file that something has closed in the meantime is written to its end nevertheless.
     logs = list((tmp_path / "logs").glob("check_*.log"))
     assert len(logs) == 5
-    assert all(log.read_text(encoding="utf-8").count("one line") == 1 for log in logs)
+    assert all(log.read_text(encoding="utf-8").count("another line") == 1 for log in logs)
