@@ -44,6 +44,8 @@ class Passes:
 
     def look(self, places: Sequence[Place], wanted: Wanted, *, ttl: bool = True) -> Sight:
         """What is the targets' in each place. Raises StoreRefused where somebody's record cannot be told."""
+        for place in places:
+            place.require_told_apart(wanted)
         sight: dict[Place, list[Seen]] = {place: [] for place in places}
         for db in sorted({place.item.db for place in places}, key=lambda db: -1 if db is None else db):
             mine = [place for place in places if place.item.db == db]
@@ -61,16 +63,15 @@ class Passes:
         progress(name, 0, total)
         done = 0
         for client, found in parts:
-            hits = [hit for group in found.hits.values() for hit in group]
-            for some in chunks((hit for hit in hits if hit.call is None), _PIPED):
+            for keys in chunks(found.names, _PIPED):
                 with told(name):
-                    done += self.unlink(client, [hit.key for hit in some])
+                    done += self.unlink(client, keys)
                 progress(name, done, total)
-            for some in chunks((hit for hit in hits if hit.call is not None), _PIPED):
+            for hits in chunks((hit for group in found.hits.values() for hit in group), _PIPED):
                 with told(name):
-                    answers = run(client, [hit.call for hit in some if hit.call is not None])
+                    answers = run(client, [hit.call for hit in hits])
                 # Of a hash each field counts in the script, and the key is one record.
-                done += sum(min(answer, hit.records) for answer, hit in zip(answers, some, strict=True))
+                done += sum(min(answer, hit.records) for answer, hit in zip(answers, hits, strict=True))
                 progress(name, done, total)
         return done
 
@@ -127,7 +128,9 @@ class Passes:
                 with told(place.item.name):
                     place.look(client, keys, wanted, founds[place], together=together)
         with told():
-            for keys in scanned(client):
+            # The server passes over keys of others faster than it can tell of them; of several objects we tell.
+            match = places[0].template.glob if len(places) == 1 and places[0].index is None else None
+            for keys in scanned(client, match):
                 for place, found in founds.items():
                     with told(place.item.name):
                         place.look(client, keys, wanted, found, together=together)
@@ -173,13 +176,14 @@ class Passes:
 
 
 def _drop_absent_and_mark_expiring(client: Any, found: Found) -> None:
-    for keys in chunks(list(found.hits), _PIPED):
+    for keys in chunks([*found.names, *found.hits], _PIPED):
         pipe = client.pipeline(transaction=False)
         for key in keys:
             pipe.pttl(key)
         for key, ttl in zip(keys, pipe.execute(), strict=True):
             if ttl == _ABSENT:
-                del found.hits[key]
+                found.names.discard(key)
+                found.hits.pop(key, None)
             elif ttl >= 0:
                 found.expiring.add(key)
 

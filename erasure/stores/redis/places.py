@@ -28,17 +28,18 @@ _NO_SUBJECT = {"string", "hash"}
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class Hit:
-    """A key of a target and how many records of it; without a `call` it goes by its name."""
+    """A key of a target, how many records of it, and the call of the script that changes them."""
 
     key: bytes
     records: int = 1
-    call: tuple[str, bytes, Sequence[bytes | str]] | None = None
+    call: tuple[str, bytes, Sequence[bytes | str]]
 
 
 @dataclass(kw_only=True, repr=False)
 class Found:
-    """What an object has of the targets on one server."""
+    """What an object has of the targets on one server; `names` are keys that go by their name alone."""
 
+    names: set[bytes] = field(default_factory=set)
     hits: dict[bytes, list[Hit]] = field(default_factory=dict)
     index: set[bytes] = field(default_factory=set)
     expiring: set[bytes] = field(default_factory=set)
@@ -51,11 +52,12 @@ class Found:
 
     @property
     def records(self) -> int:
-        return sum(hit.records for hits in self.hits.values() for hit in hits)
+        return len(self.names) + sum(hit.records for hits in self.hits.values() for hit in hits)
 
     @property
     def count(self) -> Count:
-        expiring = sum(hit.records for key in self.expiring for hit in self.hits.get(key, ()))
+        expiring = len(self.expiring & self.names)
+        expiring += sum(hit.records for key in self.expiring for hit in self.hits.get(key, ()))
         return Count(
             records=self.records,
             elements=len(self.index),
@@ -76,6 +78,16 @@ class Place(ABC):
     @abstractmethod
     def look(self, client: Any, keys: list[bytes], wanted: Wanted, found: Found, *, together: bool) -> None:
         """Adds what of the keys is the targets'."""
+
+    def require_told_apart(self, wanted: Wanted) -> None:
+        """Raises StoreRefused where a target's id or email could not be found in the names of keys."""
+        for template in filter(None, (self.template, self.index)):
+            if not template.tells_apart(wanted):
+                raise refused(
+                    self.item.name,
+                    f"ids or emails of targets hold the sign behind {template.placeholder}, where they should end",
+                    "mend the object's key or index in the inventory file redis.yml",
+                )
 
     def require_readable(self, found: Found) -> None:
         """Raises StoreRefused where somebody's record cannot be told or changed: unknown is not clean."""
@@ -104,8 +116,7 @@ class _KeysThatGo(Place):
     """Keys such as `profile:{contributor_id}` or `draft:{email}:*`, which go by their name."""
 
     def look(self, client: Any, keys: list[bytes], wanted: Wanted, found: Found, *, together: bool) -> None:
-        for key, _ in self.template.owned(keys, wanted):
-            found.hits[key] = [Hit(key=key)]
+        found.names.update(self.template.names(keys, wanted))
 
 
 class _Values(Place):

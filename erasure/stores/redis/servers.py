@@ -98,11 +98,11 @@ class Servers:
         return self._clients[known]
 
 
-def scanned(client: Any) -> Iterator[list[bytes]]:
-    """Every key of a database, thousands at a time; one may come twice."""
+def scanned(client: Any, match: str | None = None) -> Iterator[list[bytes]]:
+    """Every key of a database, or those like `match`, thousands at a time; one may come twice."""
     cursor = 0
     while True:
-        cursor, keys = client.scan(cursor, count=AT_ONCE)
+        cursor, keys = client.scan(cursor, match=match, count=AT_ONCE)
         yield keys
         if cursor == 0:
             return

@@ -21,6 +21,11 @@ class Wanted:
         self._any_case = id_form == "uuid"
         self.ids = {self._plain(each): each for each in targets.contributor_ids}
         self._raw_ids = {key.encode(): each for key, each in self.ids.items()}
+        lengths = {len(key) for key in self._raw_ids}
+        # Where all ids are equally long, as uuids are, one is cut out of a key without looking for its end.
+        self._length = lengths.pop() if len(lengths) == 1 else None
+        emails = "".join(targets.emails).encode("utf-8", "surrogateescape")
+        self._signs = {PLACEHOLDERS[0]: set(b"".join(self._raw_ids)), PLACEHOLDERS[1]: set(emails)}
 
     def by_id(self, text: str) -> str | None:
         """The target of that id; None where it is nobody of the batch."""
@@ -30,9 +35,31 @@ class Wanted:
         """The target of that email."""
         return self._targets.emails.get(normalise_email(text))
 
-    def by_raw_id(self, raw: bytes) -> str | None:
-        """The same as `by_id` for what stands in a key: asked for every key there is."""
-        return self._raw_ids.get(raw.lower() if self._any_case else raw)
+    def in_keys(self, keys: list[bytes], begins: int, end: bytes) -> list[bytes]:
+        """Those of the keys in which a target's id stands from `begins` up to `end`, or to the end of the key.
+
+        Asked of every key there is: nothing is called or made for a key but what finds its id.
+        """
+        ids, any_case, length = self._raw_ids, self._any_case, self._length
+        if length is not None:
+            stop = begins + length
+            if any_case:
+                near = [key for key in keys if key[begins:stop].lower() in ids]
+            else:
+                near = [key for key in keys if key[begins:stop] in ids]
+            return [key for key in near if key[stop : stop + 1] == end]
+        if not end:
+            return [key for key in keys if (key[begins:].lower() if any_case else key[begins:]) in ids]
+        return [
+            key
+            for key in keys
+            if (stop := key.find(end, begins)) >= 0
+            and (key[begins:stop].lower() if any_case else key[begins:stop]) in ids
+        ]
+
+    def have_sign(self, placeholder: str, sign: bytes) -> bool:
+        """Whether ids, or emails, of targets have that byte in them."""
+        return bool(sign) and sign[0] in self._signs[placeholder]
 
     def spellings(self) -> Iterator[str]:
         """Ids as they are most likely written, for asking by name; a pass over all keys finds the others."""
@@ -69,12 +96,15 @@ class KeyTemplate:
         # Where the owner begins, if that is the same in every key: most keys are then passed over without the pattern.
         self._begins = len(self._prefix) if "*" not in before else None
         self._end = end
+        self._is_prefix = template.find("*") == len(template) - 1 and not self.placeholder
         self.glob = _glob(template)
         self._template = template
 
     def fitting(self, keys: list[bytes]) -> list[bytes]:
         """Those of the keys that are of this template."""
         prefix, fits = self._prefix, self._pattern.fullmatch
+        if self._is_prefix:
+            return [key for key in keys if key.startswith(prefix)]
         return [key for key in keys if key.startswith(prefix) and fits(key)]
 
     def owner(self, key: bytes) -> bytes | None:
@@ -84,20 +114,24 @@ class KeyTemplate:
 
     def owned(self, keys: list[bytes], wanted: Wanted) -> Iterator[tuple[bytes, str]]:
         """The targets' keys by their name, each with its owner."""
-        prefix, begins, end = self._prefix, self._begins, self._end
-        if self.placeholder == PLACEHOLDERS[1] or begins is None:
-            for key in keys:
-                raw = self.owner(key) if key.startswith(prefix) else None
-                if raw is not None and (who := self._who(raw, wanted)) is not None:
-                    yield key, who
-            return
-        by_raw_id = wanted.by_raw_id
-        for key in keys:
-            if key.startswith(prefix):
-                raw = key[begins : key.find(end, begins)] if end else key[begins:]
-                who = by_raw_id(raw)
-                if who is not None and self._pattern.fullmatch(key):
-                    yield key, who
+        for key in self.names(keys, wanted):
+            who = self._who(self.owner(key) or b"", wanted)
+            if who is not None:
+                yield key, who
+
+    def names(self, keys: list[bytes], wanted: Wanted) -> list[bytes]:
+        """The targets' keys by their name."""
+        prefix = self._prefix
+        if self.placeholder == PLACEHOLDERS[0] and self._begins is not None:
+            near = wanted.in_keys(keys, self._begins, self._end)
+            return [key for key in near if key.startswith(prefix) and self._pattern.fullmatch(key)]
+        near = [key for key in keys if key.startswith(prefix)]
+        owners = ((key, self.owner(key)) for key in near)
+        return [key for key, raw in owners if raw is not None and self._who(raw, wanted) is not None]
+
+    def tells_apart(self, wanted: Wanted) -> bool:
+        """Whether it is clear where the targets' ids or emails end in a key: none has the sign that ends them."""
+        return not self.placeholder or not wanted.have_sign(self.placeholder, self._end)
 
     def named(self, wanted: Wanted) -> list[bytes]:
         """The keys that the targets' ids make, where the template has no other freedom."""
