@@ -13,6 +13,7 @@ from erasure.counts import Count, Counts
 from erasure.errors import Incomplete
 from erasure.inventory import InventoryObject
 from erasure.stores.base import COUNTED_AT_MOST, PURGED, Health, Holdings, Progress, Survey
+from erasure.stores.redis import rights
 from erasure.stores.redis.failures import STORE, refused, told
 from erasure.stores.redis.passes import Passes, Sight, count_of, summed
 from erasure.stores.redis.persistence import rewrite_files
@@ -92,20 +93,22 @@ class RedisStore:
         return Health(engine="Redis", version=str(about["redis_version"]))
 
     def survey(self) -> Survey:
-        """What stays out of reach of a purge. Redis has no schema to hold against the inventory."""
+        """What the user may not do, and what stays out of reach of a purge; there is no schema to hold against it."""
+        places = [*self._others, *self._sessions]
         problems = []
         if self._servers.is_cluster:
             problems = [
                 f"redis/{place.item.name}: a cluster has database 0 alone; take db out of the inventory file redis.yml"
-                for place in (*self._others, *self._sessions)
+                for place in places
                 if place.item.db
             ]
-        notices = []
-        if not self._rewrite:
-            notices.append(
-                "redis: [redis] purge is none, so RDB and AOF files keep old values until the server writes them anew"
-            )
-        return Survey(problems=tuple(problems), notices=tuple(notices))
+        if problems:
+            return Survey(problems=tuple(problems))
+        lacks = rights.surveyed(self._servers, places, rewrite=self._rewrite)
+        if self._rewrite:
+            return lacks
+        kept = "redis: [redis] purge is none, so RDB and AOF files keep old values until the server writes them anew"
+        return Survey(problems=lacks.problems, notices=(*lacks.notices, kept))
 
     def holdings(self) -> Holdings:
         """The keys and members of each object, up to a thousand; sessions among them."""
@@ -116,8 +119,9 @@ class RedisStore:
         return held
 
     def count(self, targets: TargetSet) -> Counts:
-        """Keys and members of the targets; no sessions."""
+        """Keys and members of the targets; no sessions. Raises StoreRefused where the user may not change them."""
         sight = self._look(self._others, targets)
+        rights.require(sight)
         return {place.item.name: count_of(parts) for place, parts in sight.items()}
 
     def seen(self, targets: TargetSet) -> Sight:
@@ -157,7 +161,9 @@ class RedisStore:
 
     def count_sessions(self, targets: TargetSet) -> Count:
         """Sessions of the targets, in an index or not; `elements` are their index keys."""
-        return summed(count_of(parts) for parts in self._look(self._sessions, targets).values())
+        sight = self._look(self._sessions, targets)
+        rights.require(sight)
+        return summed(count_of(parts) for parts in sight.values())
 
     def end_sessions(self, targets: TargetSet, progress: Progress) -> Count:
         """Ends them until a look finds none; Incomplete where new ones keep appearing."""

@@ -141,6 +141,11 @@ class KeyTemplate:
         """The key of one contributor."""
         return self._template.replace(PLACEHOLDERS[0], contributor_id)
 
+    def made_up(self, token: str) -> str:
+        """A key of this template that is nobody's, where the token is none's."""
+        email = self._template.replace(PLACEHOLDERS[1], f"{token}@example.com")
+        return email.replace(PLACEHOLDERS[0], token).replace("*", token)
+
     def _who(self, raw: bytes, wanted: Wanted) -> str | None:
         text = raw.decode("utf-8", "surrogateescape")
         return wanted.by_id(text) if self.placeholder == PLACEHOLDERS[0] else wanted.by_email(text)
