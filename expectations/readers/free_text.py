@@ -33,7 +33,8 @@ class TextJudge:
         if contributor_id is None:
             person = self._batch.emails.get(normalise_email(email)) if email is not None else None
             return self._is_free_of(text, person) if person is not None else self._is_free_of_all(text)
-        person = self._batch.persons.get(contributor_id.lower())
+        # Ids that are no uuids are compared exactly, and are known as they are written.
+        person = self._batch.persons.get(contributor_id) or self._batch.persons.get(contributor_id.lower())
         return None if person is None else self._is_free_of(text, person)
 
     def _is_free_of(self, text: str, person: str) -> bool:

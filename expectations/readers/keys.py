@@ -22,6 +22,7 @@ class KeyPattern:
         self.is_by_email = EMAIL in template
         before, found, after = template.partition(EMAIL if self.is_by_email else PLACEHOLDER)
         anything = f"[^{re.escape(after[0])}]+" if after else ".+"
+        self._any_case = id_form == "uuid"
         owner = anything if self.is_by_email else _OWNERS.get(id_form, anything)
         middle = f"(?P<owner>{owner})" if found else ""
         self._pattern = re.compile(
@@ -34,16 +35,22 @@ class KeyPattern:
         return self._pattern.fullmatch(key) is not None
 
     def owner(self, key: str) -> str | None:
-        """The id in a key, in lower case, or the email as it stands there; None where the key names nobody."""
+        """The id in a key (a uuid in lower case), or the email as it stands there; None where it names nobody."""
         match = self._pattern.fullmatch(key)
         if not match or "owner" not in match.groupdict():
             return None
-        return match["owner"] if self.is_by_email else match["owner"].lower()
+        is_uuid = self._any_case and not self.is_by_email
+        return match["owner"].lower() if is_uuid else match["owner"]
 
 
 def ids_in(text: str) -> set[str]:
     """Everything in a text that has the form of a uuid, in lower case."""
     return {found.lower() for found in re.findall(_UUID, text)}
+
+
+def words_in(text: str) -> set[str]:
+    """Everything in a text that could be an id of another form: what stands between signs that JSON sets."""
+    return set(re.findall(r"""[^\s"'{}\[\],:;\\]+""", text))
 
 
 def _escaped(part: str) -> str:

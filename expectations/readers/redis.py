@@ -18,7 +18,7 @@ from erasure.settings import Settings
 from expectations.readers.base import RECORD, FieldReading, Tally, VerifiedBatch, unjudged_places
 from expectations.readers.documents import Document
 from expectations.readers.free_text import TextJudge
-from expectations.readers.keys import KeyPattern, ids_in
+from expectations.readers.keys import KeyPattern, ids_in, words_in
 from expectations.readers.redis_values import Record, records_of, text
 
 _SCANNED_AT_ONCE = 5_000
@@ -59,8 +59,7 @@ def _client(settings: Settings, db: int | None) -> Any:
 
         # redis-py's class has no annotations.
         nodes = [ClusterNode(host, port) for host, port in settings.redis.addresses]  # type: ignore[no-untyped-call]
-        del options["retry"]
-        return RedisCluster(startup_nodes=nodes, cluster_error_retry_attempts=1, **options)
+        return RedisCluster(startup_nodes=nodes, **options)
     if db is not None:
         options["db"] = db
     return redis.Redis(host=settings.redis.host, port=settings.redis.port, **options)
@@ -94,6 +93,8 @@ class _Watch:
         self._item = item
         self._batch = batch
         self._texts = TextJudge(batch)
+        # As the store compares them: uuids in any case, other ids exactly.
+        self._any_case = id_form == "uuid"
         self._pattern = KeyPattern(item.location, id_form=id_form)
         self._index = KeyPattern(item.index, id_form=id_form) if item.index else None
         self._goes = item.rule is Rule.DELETE
@@ -157,7 +158,7 @@ class _Watch:
                 return True, owner, None
             return True, self._batch.emails.get(normalise_email(owner or "")), owner
         if self._item.members == "contributor_id":
-            named = (record.name or "").lower()
+            named = self._id(record.name or "")
             return named in self._batch.persons, named, None
         if self._item.members == "email":
             email = record.name or ""
@@ -169,14 +170,18 @@ class _Watch:
         document = _document(record.value, self._item)
         if document is None:
             # Not of the form that the inventory tells of: then any id in it counts.
-            found = ids_in(str(record.value)) & self._batch.contributor_ids
+            held = str(record.value)
+            found = (ids_in(held) if self._any_case else words_in(held)) & self._batch.contributor_ids
             return bool(found), next(iter(found), None), None
         owner = _first(document, self._item.subject.contributor_id)
         by_email = _first(document, self._item.subject.email)
         if owner is not None:
-            return owner.lower() in self._batch.persons, owner, by_email
+            return self._id(owner) in self._batch.persons, owner, by_email
         known = self._batch.emails.get(normalise_email(by_email or ""))
         return known is not None or is_mask(by_email or ""), known, by_email
+
+    def _id(self, owner: str) -> str:
+        return owner.lower() if self._any_case else owner
 
     def _values(self, record: Record, path: str) -> Iterator[str | None]:
         if path == _WHOLE:
