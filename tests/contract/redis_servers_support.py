@@ -47,11 +47,12 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self.kill()
 
-    def start(self) -> None:
+    def start(self, *, awaited: bool = True) -> None:
         self._process = subprocess.Popen(
             [BINARY, self._configuration], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        eventually(self.answers, within=30)
+        if awaited:
+            eventually(self.answers, within=30)
 
     def kill(self) -> None:
         if self._process is not None:
@@ -64,6 +65,13 @@ class Server:
             try:
                 return bool(client.ping())
             except (ConnectionError, ResponseError):
+                return False
+
+    def is_loading(self) -> bool:
+        with self.client() as client:
+            try:
+                return bool(client.info("persistence")["loading"])
+            except ConnectionError:
                 return False
 
     def client(self, **options: Any) -> redis.Redis:

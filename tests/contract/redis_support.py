@@ -17,6 +17,7 @@ from redis.retry import Retry
 from erasure.counts import Count
 from erasure.inventory import Field, InventoryObject, Subject
 from erasure.rules import Rule
+from erasure.settings import Settings
 from erasure.stores.redis.store import RedisStore
 from erasure.targets import Needle, TargetSet
 from sandbox.config import SandboxConfig
@@ -78,6 +79,17 @@ def store_with(client: Any, location: str, **declared: Any) -> RedisStore:
         **({"subject": Subject(), "rule": None if "fields" in declared else Rule.DELETE} | declared),
     )
     return RedisStore(client, [item], rewrite=False)
+
+
+def settings_with(**redis: Any) -> Settings:
+    """Settings of which only those of Redis lead anywhere."""
+    nowhere = {
+        "database": {"host": "nobody.invalid", "database": "none", "username": "none", "password": "none"},
+        "clickhouse": {"host": "nobody.invalid", "username": "none", "password": "none"},
+        "elasticsearch": {"url": "http://nobody.invalid"},
+        "s3": {"bucket_name": "none"},
+    }
+    return Settings.model_validate(nowhere | {"redis": redis})
 
 
 def fields(**rules: str) -> tuple[Field, ...]:

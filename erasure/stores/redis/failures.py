@@ -13,6 +13,10 @@ from erasure.errors import StoreError, StoreRefused, StoreUnavailable, safe_reas
 STORE = "redis"
 
 
+# To a port of the other kind, what TLS says is no Redis, and what Redis says no TLS.
+_OR_TLS = "check [redis] host and port, and whether it speaks TLS ([redis] tls)"
+
+
 @contextmanager
 def told(object_name: str | None = None) -> Iterator[None]:
     """Raises StoreUnavailable or StoreRefused in place of the driver's errors."""
@@ -82,7 +86,7 @@ def _named(error: Exception, object_name: str | None) -> StoreError:
     elif isinstance(error, BusyLoadingError) or text.startswith("LOADING"):
         what, remedy = f"the server is still loading its data ({reason})", "wait until it has, then try again"
     elif isinstance(error, InvalidResponse):
-        what, remedy = f"what answers is not Redis ({reason})", "check [redis] host and port"
+        what, remedy = f"what answers is not Redis ({reason})", _OR_TLS
     elif isinstance(error, TimeoutError):
         what, remedy = f"the server did not answer in time ({reason})", "check [redis] host and port"
     elif isinstance(error, ConnectionError):
@@ -99,7 +103,7 @@ def _of_connection(text: str, reason: str) -> tuple[str, str]:
         return what, "check [redis] ca_certs, and that host is the name in the certificate"
     what = f"the server cannot be reached, or closed the connection ({reason})"
     if "ssl" in text:
-        return what, "check [redis] host and port, and whether it speaks TLS ([redis] tls)"
+        return what, _OR_TLS
     return what, "check [redis] host and port"
 
 
