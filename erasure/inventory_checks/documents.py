@@ -1,6 +1,6 @@
 """What an index pattern of the search store must fulfil.
 
-Holds: `problems_of_documents`.
+Holds: `problems_of_documents`, and `problems_of_whose`, which other stores with JSON ask too.
 Add here: a condition without which documents would be counted as masked and not be.
 Keep out: forms and keys (`inventory_reading.py`), and what only a mapping can say (`survey` of the store).
 """
@@ -28,6 +28,20 @@ def problems_of_documents(item: InventoryObject) -> Iterator[str]:
             yield f".{field.name}: is the same field as {seen[plain(field.name)]}"
         if field.rule is not Rule.KEEP:
             yield from (f".{field.name}: {what}" for what in _of_ruled_field(item, field))
+
+
+def problems_of_whose(field: Field) -> Iterator[str]:
+    """What is wrong with a field that names its owner, its paths and theirs; a value may be a list itself (`[].id`)."""
+    paths = [path for path in (field.owner, field.email) if path]
+    for path in (field.name, *paths):
+        yield from _of_path(path.removeprefix("[]."))
+    for path in paths:
+        if path != field.name:
+            yield from _of_whose(field.name, path, "owner" if path == field.owner else "email")
+    shared = [common_depth(steps_of(field.name), steps_of(path)) for path in paths]
+    for path in paths:
+        if any(step.endswith("[]") for step in path.split(".")[min(shared) :]):
+            yield f"{path} leads into another list than its owner stands in"
 
 
 def _of_path(path: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from erasure.inventory import InventoryObject
+from erasure.inventory_checks.documents import problems_of_whose
 from erasure.rules import Rule
 
 PLACEHOLDERS = ("{contributor_id}", "{email}")
@@ -21,10 +22,16 @@ def problems_of_redis_keys(item: InventoryObject) -> Iterator[str]:
     """What is wrong with a key template; each begins as it goes on behind its name."""
     yield from _of_rules(item)
     yield from _of_owner(item)
+    yield from _of_shared(item)
     yield from _of_template(item)
     yield from _of_index(item)
     if item.subject.via is not None:
         yield ": via is for tables"
+
+
+def is_shared(item: InventoryObject) -> bool:
+    """Whether a value lists many people, so that each of its fields has an owner of its own."""
+    return any(field.owner or field.email for field in item.fields)
 
 
 def placeholder_in(template: str) -> str | None:
@@ -44,8 +51,6 @@ def _of_rules(item: InventoryObject) -> Iterator[str]:
     for field in item.fields:
         if field.rule is Rule.DELETE:
             yield f".{field.name}: delete is for whole records and stands in meta; a value is emptied by clear"
-        if field.owner is not None:
-            yield f".{field.name}: owner is for documents of many people; here a key or member has one"
         if field.name == WHOLE and field.rule is Rule.CLEAR:
             yield f".{field.name}: a whole value cannot be cleared; say rule: delete in meta"
         if field.name == item.subject.contributor_id != WHOLE and field.rule is not Rule.KEEP:
@@ -57,14 +62,28 @@ def _of_owner(item: InventoryObject) -> Iterator[str]:
     by_value = bool(item.subject.contributor_id or item.subject.email)
     if item.members is not None and item.members not in MEMBERS:
         yield f": members are one of {', '.join(MEMBERS)}"
-    ways = [in_key, by_value, item.members in ("contributor_id", "email")]
+    ways = [in_key, by_value, item.members in ("contributor_id", "email"), is_shared(item)]
     if sum(ways) == 0:
-        yield f": needs {' or '.join(PLACEHOLDERS)} in its key, members, or a subject"
+        yield f": needs {' or '.join(PLACEHOLDERS)} in its key, members, a subject, or an owner at each column"
     if sum(ways) > 1:
-        yield ": key, members and subject name the owner twice; leave one"
+        yield ": key, members, subject and the owner of columns name the owner twice; leave one"
     for path in (item.subject.contributor_id, item.subject.email):
         if path is not None and "[" in path:
-            yield f": subject {path} leads into a list; a key or member has one owner"
+            yield f": subject {path} leads into a list of many people; give the columns owner instead"
+
+
+def _of_shared(item: InventoryObject) -> Iterator[str]:
+    if not is_shared(item):
+        return
+    if item.members is not None:
+        yield ": members have one owner each; owner at columns is for a string whose JSON lists many people"
+    for field in item.ruled_fields:
+        if field.name == WHOLE:
+            yield f".{field.name}: is the whole value, which many people share"
+        elif not (field.owner or field.email):
+            yield f".{field.name}: needs owner or email, as the other columns have"
+        else:
+            yield from (f".{field.name}: {what}" for what in problems_of_whose(field))
 
 
 def _of_template(item: InventoryObject) -> Iterator[str]:

@@ -69,7 +69,10 @@ class VerifiedBatch:
 
     def holds(self, contributor_id: str | None, email: str | None) -> bool:
         """The closed form: a target by id; by email where there is no id; or masked already."""
-        if contributor_id is not None and contributor_id.lower() in self.persons:
+        # Ids that are no uuids are known as they are written.
+        if contributor_id is not None and (
+            contributor_id in self.persons or contributor_id.lower() in self.persons
+        ):
             return True
         if email is None:
             return False

@@ -6,12 +6,13 @@ Keep out: key templates (`keys.py`), types of Redis (`redis_values.py`), a pass 
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from erasure.errors import StoreRefused, StoreUnavailable, safe_reason
 from erasure.inventory import Field, Inventory, InventoryObject
+from erasure.inventory_checks.redis_keys import is_shared
 from erasure.patience import REDIS_SECONDS
 from erasure.rules import Rule, is_mask, normalise_email
 from erasure.settings import Settings
@@ -20,6 +21,7 @@ from expectations.readers.documents import Document
 from expectations.readers.free_text import TextJudge
 from expectations.readers.keys import KeyPattern, ids_in, words_in
 from expectations.readers.redis_values import Record, records_of, text
+from expectations.readers.subjects import DocumentJudge
 
 _SCANNED_AT_ONCE = 5_000
 _REMEDY = "check [redis] in the configuration"
@@ -97,11 +99,13 @@ class _Watch:
         self._any_case = id_form == "uuid"
         self._pattern = KeyPattern(item.location, id_form=id_form)
         self._index = KeyPattern(item.index, id_form=id_form) if item.index else None
+        self._shared = DocumentJudge(item, batch) if is_shared(item) else None
+        self._seen: set[tuple[bytes, ...]] = set()
         self._goes = item.rule is Rule.DELETE
         self._by_key = "{" in item.location
         self._left: set[tuple[bytes, ...]] = set()
         self._mine: set[tuple[bytes, ...]] = set()
-        self._tallies: Mapping[Field, Tally] = {field: Tally() for field in item.ruled_fields}
+        self._tallies: dict[Field, Tally] = {field: Tally() for field in item.ruled_fields}
 
     def look_at(self, client: Any, keys: Iterable[bytes]) -> None:
         names = {key: text(key) for key in keys}
@@ -115,7 +119,10 @@ class _Watch:
                 self._left |= {(key,) for key in fitting}
                 return
         for record in records_of(client, fitting, self._item) if fitting else ():
-            self._judge(record, names[record.key])
+            if self._shared is not None:
+                self._judge_shared(self._shared, record)
+            else:
+                self._judge(record, names[record.key])
 
     def readings(self) -> list[FieldReading]:
         if self._goes:
@@ -149,6 +156,15 @@ class _Watch:
                     tally.survivors += clean is False
                 else:
                     tally.add(field.rule, value, owner)
+
+    def _judge_shared(self, judge: DocumentJudge, record: Record) -> None:
+        if record.mark in self._seen:
+            return
+        self._seen.add(record.mark)
+        document = _opened(str(record.value))
+        # A list is led through by paths that begin with it: `[].id`.
+        if judge.add(self._tallies, {"": document} if isinstance(document, list) else document):
+            self._mine.add(record.mark)
 
     def _whose(self, record: Record, key: str) -> tuple[bool, str | None, str | None]:
         """Whether it is a target's or masked already; the id and email that it names."""

@@ -45,8 +45,7 @@ class JsonText:
 
     def elements(self, path: tuple[str, ...]) -> Iterator[tuple[int, dict[str, Any]]]:
         """Where each object at a path begins, and what it holds; lists are led through, element by element."""
-        for start, end in _objects(self._text, self._begin, path):
-            yield start, json.loads(self._text[start:end])
+        yield from _objects(self._text, self._begin, path)
 
     def changed(self) -> bytes:
         """The value with everything masked that was to be."""
@@ -107,12 +106,12 @@ def _spans(text: str, at: int, path: tuple[str, ...]) -> Iterator[tuple[int, int
                 yield from _spans(text, start, path[1:])
 
 
-def _objects(text: str, at: int, path: tuple[str, ...]) -> Iterator[tuple[int, int]]:
+def _objects(text: str, at: int, path: tuple[str, ...]) -> Iterator[tuple[int, Any]]:
     if text[at] == "[":
         for _, start, _ in _parts(text, at):
             yield from _objects(text, start, path)
     elif text[at] == "{" and not path:
-        yield at, _DECODER.raw_decode(text, at)[1]
+        yield at, _DECODER.raw_decode(text, at)[0]
     elif text[at] == "{":
         for key, start, _ in _parts(text, at):
             if key == path[0]:

@@ -201,6 +201,7 @@ def summed(counts: Iterable[Count]) -> Count:
         elements=sum(part.elements for part in parts),
         expiring=sum(part.expiring for part in parts),
         total=sum(part.total for part in parts),
+        total_elements=sum(part.total_elements for part in parts),
         conflicts=sum(part.conflicts for part in parts),
     )
 

@@ -13,13 +13,15 @@ from typing import Any
 from erasure.counts import Count
 from erasure.errors import BadInput
 from erasure.inventory import InventoryObject
-from erasure.inventory_checks.redis_keys import WHOLE, problems_of_redis_keys
+from erasure.inventory_checks.redis_keys import WHOLE, is_shared, problems_of_redis_keys
 from erasure.rules import Rule, apply
 from erasure.stores.redis.content import Member, begin, change, contents, members_of, size_of, types
 from erasure.stores.redis.failures import refused
+from erasure.stores.redis.json_text import Unreadable
 from erasure.stores.redis.scripts import sha1
+from erasure.stores.redis.shared import masked_shared
 from erasure.stores.redis.templates import KeyTemplate, Wanted
-from erasure.stores.redis.values import Unreadable, masked_fields, masked_value, owner_in, unknown_in
+from erasure.stores.redis.values import masked_fields, masked_value, owner_in, unknown_in
 
 # Members that one script changes: the server answers nobody else meanwhile.
 _MEMBERS_AT_ONCE = 500
@@ -44,7 +46,9 @@ class Found:
     index: set[bytes] = field(default_factory=set)
     expiring: set[bytes] = field(default_factory=set)
     seen: set[bytes] = field(default_factory=set)
+    elements: int = 0
     total: int = 0
+    total_elements: int = 0
     conflicts: int = 0
     unknown: int = 0
     unreadable: int = 0
@@ -60,9 +64,10 @@ class Found:
         expiring += sum(hit.records for key in self.expiring for hit in self.hits.get(key, ()))
         return Count(
             records=self.records,
-            elements=len(self.index),
+            elements=len(self.index) + self.elements,
             expiring=expiring,
             total=self.total,
+            total_elements=self.total_elements,
             conflicts=self.conflicts,
         )
 
@@ -239,6 +244,28 @@ class _Members(Place):
         return change(kind, member, name=name, value=None if new == value else new)
 
 
+class _Shared(Place):
+    """Strings with JSON that lists many people: only the objects of targets change."""
+
+    def look(self, client: Any, keys: list[bytes], wanted: Wanted, found: Found, *, together: bool) -> None:
+        mine = [key for key in self.template.fitting(keys) if key not in found.seen]
+        for key, kind, content in contents(client, mine, together=together) if mine else ():
+            found.seen.add(key)
+            try:
+                if kind != "string":
+                    raise Unreadable
+                shared = masked_shared(content, self.item, wanted)
+            except Unreadable:
+                found.unreadable += 1
+                continue
+            found.unknown += shared.unknown
+            found.conflicts += shared.conflicts
+            found.elements += shared.elements
+            found.total_elements += shared.total
+            if shared.elements:
+                found.hits[key] = [Hit(key=key, call=("string", key, [sha1(content), "s", shared.value]))]
+
+
 def _hits(kind: str, key: bytes, calls: list[list[bytes | str]]) -> Iterator[Hit]:
     for start in range(0, len(calls), _MEMBERS_AT_ONCE):
         some = calls[start : start + _MEMBERS_AT_ONCE]
@@ -253,6 +280,7 @@ def place_of(item: InventoryObject) -> Place:
         raise BadInput(f"redis: {item.name}{problems[0]}; mend it in redis.yml.")
     kinds: Sequence[tuple[bool, Callable[[InventoryObject], Place]]] = (
         (item.members is not None, _Members),
+        (is_shared(item), _Shared),
         (item.rule is Rule.DELETE and KeyTemplate(item.location).placeholder is not None, _KeysThatGo),
         (True, _Values),
     )

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from erasure.inventory import InventoryObject
+from erasure.inventory_checks.redis_keys import is_shared
 from erasure.rules import Rule
 from erasure.stores.base import Survey
 from erasure.stores.redis.failures import refused, told
@@ -180,6 +181,8 @@ def _by_kind(item: InventoryObject) -> dict[str, tuple[str, ...]]:
     goes = item.rule is Rule.DELETE
     if item.members is None and goes and "{" in item.location:
         return {}
+    if is_shared(item):
+        return {"string": _VALUES["string"][1]}
     kinds = _VALUES if item.members is None else _MEMBERS
     return {kind: names[0 if goes else 1] for kind, names in kinds.items() if names[0 if goes else 1]}
 

@@ -1,7 +1,7 @@
 """Values of Redis: whose they say they are, and how the rules of a person's fields change them.
 
 JSON is changed by the bytes of the values concerned; everything else in it stays as it was written.
-Holds: `owner_in`, `masked_value`, `masked_fields`, `unknown_in`.
+Holds: `owner_in`, `masked_value`, `masked_fields`, `unknown_in`, `beyond`.
 Add here: another form in which a value holds fields.
 Keep out: keys, clients, and members of sets, lists and streams (`content.py`).
 """
@@ -67,29 +67,41 @@ def unknown_in(content: bytes | Fields, item: InventoryObject) -> int:
     names = {field.name for field in item.fields}
     if not names or WHOLE in names:
         return 0
-    known = [
+    known = {
         steps_of(name) for name in names | {item.subject.contributor_id, item.subject.email} - {None} if name
-    ]
-    node = _json(content) if isinstance(content, bytes) else {_text(name): None for name in content}
-    if not isinstance(content, bytes):
-        flat = {".".join(path) for path in known} | {path[0] for path in known}
-        return len(node.keys() - flat)
-    return sum(1 for _ in _beyond(node, (), set(known)))
+    }
+    node = _json(content) if isinstance(content, bytes) else _opened(content, known)
+    return sum(1 for _ in beyond(node, (), known))
 
 
-def _beyond(node: Any, path: tuple[str, ...], known: set[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
+def beyond(node: Any, path: tuple[str, ...], known: set[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
+    """The paths in a document at which stands what is not known; one for each time that it does."""
     if isinstance(node, list):
         for each in node:
-            yield from _beyond(each, path, known)
+            yield from beyond(each, path, known)
     elif isinstance(node, dict):
         for key, value in node.items():
             here = (*path, key)
             if here in known:
                 continue
             if any(each[: len(here)] == here for each in known):
-                yield from _beyond(value, here, known)
+                yield from beyond(value, here, known)
             else:
                 yield here
+    elif node is not None:
+        # Where a path would lead on stands a value.
+        yield path
+
+
+def _opened(content: Fields, known: set[tuple[str, ...]]) -> dict[str, Any]:
+    """A hash as a document: its names, with the JSON in the fields into which a known path leads."""
+    flat, deep = {".".join(path) for path in known}, {path[0] for path in known if len(path) > 1}
+    node: dict[str, Any] = {}
+    for name, value in content.items():
+        text = _text(name)
+        if text not in flat:
+            node[text] = _json(value) if text in deep else None
+    return node
 
 
 def _text(value: bytes) -> str:
