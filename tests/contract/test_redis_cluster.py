@@ -4,6 +4,7 @@ Add here: another thing that happens to a cluster while it is masked.
 Keep out: servers that stand alone (`test_redis_servers.py`).
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -72,7 +73,10 @@ def judged(cluster: Sequence[Server], config: SandboxConfig) -> int:
     redis = RedisSettings.model_validate({"url": f"redis+cluster://{LOOPBACK}:{cluster[1].port}"})
     settings: Settings = _settings(config, "none", "none").model_copy(update={"redis": redis})
     persons = {each: each for each in TARGETS.contributor_ids}
-    readings = read_redis(settings, kepler_inventory(), VerifiedBatch(batch_id="b1", persons=persons))
+    with warnings.catch_warnings():
+        # What redis-py is about to take away must not be used.
+        warnings.simplefilter("error", DeprecationWarning)
+        readings = read_redis(settings, kepler_inventory(), VerifiedBatch(batch_id="b1", persons=persons))
     return sum(reading.survivors for reading in readings)
 
 

@@ -16,6 +16,7 @@ from erasure.counts import Count
 from erasure.errors import StoreUnavailable
 from erasure.settings import Settings
 from erasure.stores.base import no_progress
+from erasure.stores.redis.store import RedisStore
 from expectations.readers.base import VerifiedBatch
 from expectations.readers.redis import read_redis
 from sandbox.ports import LOOPBACK
@@ -122,6 +123,7 @@ def test_what_is_wrong_with_tls_is_named_and_nothing_changes(ground: Ground, cas
 
 
 def test_tls_to_a_port_without_it_is_named(ground: Ground) -> None:
-    store = redis_store(settings_for(ground.server.port, ground.authority.file), kepler_inventory())
+    client = ground.server.client(ssl=True, ssl_ca_certs=str(ground.authority.file), socket_timeout=1)
+    store = RedisStore(client, kepler_inventory().of("redis"))
     with pytest.raises(StoreUnavailable, match=r"whether it speaks TLS \(\[redis\] tls\)"):
         store.health()

@@ -13,7 +13,7 @@ from erasure.errors import StoreError, StoreRefused, StoreUnavailable, safe_reas
 STORE = "redis"
 
 
-# To a port of the other kind, what TLS says is no Redis, and what Redis says no TLS.
+# A port of the other kind says what nobody understands, closes the connection, or waits for more.
 _OR_TLS = "check [redis] host and port, and whether it speaks TLS ([redis] tls)"
 
 
@@ -88,7 +88,7 @@ def _named(error: Exception, object_name: str | None) -> StoreError:
     elif isinstance(error, InvalidResponse):
         what, remedy = f"what answers is not Redis ({reason})", _OR_TLS
     elif isinstance(error, TimeoutError):
-        what, remedy = f"the server did not answer in time ({reason})", "check [redis] host and port"
+        what, remedy = f"the server did not answer in time ({reason})", _OR_TLS
     elif isinstance(error, ConnectionError):
         what, remedy = _of_connection(text.lower(), reason)
     else:
@@ -102,7 +102,7 @@ def _of_connection(text: str, reason: str) -> tuple[str, str]:
         what = f"the server's certificate is not trusted ({reason})"
         return what, "check [redis] ca_certs, and that host is the name in the certificate"
     what = f"the server cannot be reached, or closed the connection ({reason})"
-    if "ssl" in text:
+    if "ssl" in text or "closed" in text:
         return what, _OR_TLS
     return what, "check [redis] host and port"
 
