@@ -64,7 +64,7 @@ def _of_owner(item: InventoryObject) -> Iterator[str]:
         yield f": members are one of {', '.join(MEMBERS)}"
     ways = [in_key, by_value, item.members in ("contributor_id", "email"), is_shared(item)]
     if sum(ways) == 0:
-        yield f": needs {' or '.join(PLACEHOLDERS)} in its key, members, a subject, or an owner at each column"
+        yield f": needs {' or '.join(PLACEHOLDERS)} in its key, members, or a subject, or an owner at each column"
     if sum(ways) > 1:
         yield ": key, members, subject and the owner of columns name the owner twice; leave one"
     for path in (item.subject.contributor_id, item.subject.email):
