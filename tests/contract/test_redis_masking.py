@@ -15,31 +15,15 @@ import pytest
 
 from erasure.counts import Count
 from erasure.errors import Incomplete, StoreRefused
-from erasure.inventory import Field, Inventory, InventoryObject, Subject
+from erasure.inventory import InventoryObject, Subject
 from erasure.rules import MASK, Rule
-from erasure.settings import Settings
 from erasure.stores.base import no_progress
 from erasure.stores.redis import scripts
 from erasure.stores.redis.store import RedisStore
-from erasure.targets import Needle, TargetSet
-from expectations.readers.base import VerifiedBatch
-from expectations.readers.redis import read_redis
 from sandbox.config import SandboxConfig
-from tests.contract.expectations_world import _settings
+from tests.contract.redis_masking_support import ANN, ANNS_EMAIL, BOB, BOBS_EMAIL, TARGETS, survivors
 from tests.contract.redis_support import OWN_DB, client_for, fields, store_with
-from tests.inventory_fixtures import kepler_inventory
 
-ANN = "c0000000-0000-4000-8000-00000000000a"
-BOB = "c0000000-0000-4000-8000-00000000000b"
-ANNS_EMAIL, BOBS_EMAIL = "ann@example.com", "bob@example.org"
-TARGETS = TargetSet(
-    batch_id="b20260101T000000Z-abcdef",
-    contributor_ids=frozenset({ANN}),
-    needles=(Needle(contributor_id=ANN, kind="email", value=ANNS_EMAIL),),
-)
-BATCH = VerifiedBatch(
-    batch_id=TARGETS.batch_id, persons={ANN: ANN}, emails={ANNS_EMAIL: ANN}, needles={ANN: (ANNS_EMAIL,)}
-)
 BY_BOTH = Subject(contributor_id="who.id", email="who.email")
 UNIQUE = f"{MASK}-{ANN}"
 
@@ -95,22 +79,6 @@ def fill_stream(client: Any) -> None:
 def fill_plain(client: Any) -> None:
     client.set("token:1", ANN.upper())
     client.set("token:2", BOB)
-
-
-def team(*emails: str) -> str:
-    """A list of Ann by id, Bob by id, Ann by email, Bob who has noted Ann's email in a text, and nobody."""
-    owners = (f'"id": "{ANN}"', f'"id": "{BOB}"', '"id": null', f'"id":\t"{BOB}"', '"id": null')
-    people = [
-        f'{{{owner}, "at": {{"email": "{email}"}}, "score": 1.50}}'
-        for owner, email in zip(owners, emails, strict=False)
-    ]
-    return f"[{',  '.join(people)}]"
-
-
-def fill_shared(client: Any) -> None:
-    client.set("team:1", team(ANNS_EMAIL, BOBS_EMAIL, " ANN@example.com", BOBS_EMAIL, ""), ex=5_000)
-    client.set("team:2", team("", BOBS_EMAIL).replace(ANN, BOB))
-    client.set("team:3", "[]")
 
 
 def fill_keys_by_email(client: Any) -> None:
@@ -217,22 +185,6 @@ SCENES: dict[str, tuple[Callable[[Any], None], str, dict[str, Any], int, Callabl
         1,
         lambda c: c.keys("*") == [b"token:2"],
     ),
-    "a string that lists many people": (
-        fill_shared,
-        "team:*",
-        {
-            "fields": tuple(
-                Field(name=name, rule=rule, owner="[].id", email="[].at.email", reason="made up")
-                for name, rule in {"[].at.email": Rule.CONSTANT, "[].score": Rule.KEEP}.items()
-            )
-        },
-        1,
-        lambda c: (
-            c.get("team:1").decode() == team(MASK, BOBS_EMAIL, MASK, BOBS_EMAIL, "")
-            and c.get("team:2").decode() == team("", BOBS_EMAIL).replace(ANN, BOB)
-            and c.ttl("team:1") > 4_900
-        ),
-    ),
     "keys with an email": (
         fill_keys_by_email,
         "mail:{email}:*",
@@ -241,18 +193,6 @@ SCENES: dict[str, tuple[Callable[[Any], None], str, dict[str, Any], int, Callabl
         lambda c: c.keys("*") == [f"mail:{BOBS_EMAIL}:x".encode()],
     ),
 }
-
-
-def survivors(config: SandboxConfig, store: RedisStore, **changes: Any) -> int:
-    """What the judge finds, by its own client and queries."""
-    (place,) = store._others
-    contributors = kepler_inventory().contributors
-    inventory = Inventory(world="kepler", objects=(contributors, place.item))
-    settings: Settings = _settings(config, "none", "none")
-    redis = settings.redis.model_copy(update={"db": OWN_DB} | changes)
-    readings = read_redis(settings.model_copy(update={"redis": redis}), inventory, BATCH)
-    assert readings
-    return sum(reading.survivors for reading in readings)
 
 
 @pytest.mark.parametrize("scene", list(SCENES))
@@ -316,90 +256,6 @@ def test_a_key_within_a_targets_value_that_nobody_has_ruled_is_refused(redis_db:
     assert "street" not in str(caught.value)
     redis_db.set("cart:1", json.dumps({"who": {"id": BOB, "email": BOBS_EMAIL, "street": "Main Street"}}))
     assert store.count(TARGETS)["extra"] == Count(records=0)
-
-
-@pytest.mark.parametrize(
-    ("value", "says"),
-    [
-        (
-            f'[{{"at": {{"email": "{ANNS_EMAIL}"}}}}, {{"id": true, "at": {{"email": null}}}}]',
-            "do not say whose",
-        ),
-        (f'[{{"at": {{"email": ["{ANNS_EMAIL}"]}}}}]', "do not say whose"),
-        (ANNS_EMAIL, "do not say whose"),
-        (f'["{ANNS_EMAIL}"]', "1 keys within values"),
-        (f'[{{"id": null, "at": "{ANNS_EMAIL}"}}]', "1 keys within values"),
-        (f'[{{"id": "{BOB}", "street": "Main Street"}}]', "1 keys within values"),
-        (f'{{"people": [{{"id": "{ANN}", "at": {{"email": "{ANNS_EMAIL}"}}}}]}}', "1 keys within values"),
-    ],
-)
-def test_a_list_of_people_of_another_form_is_refused_and_not_missed(
-    redis_db: Any, value: str, says: str
-) -> None:
-    redis_db.set("team:1", value)
-    redis_db.set("team:2", team(ANNS_EMAIL, BOBS_EMAIL))
-    store = store_with(redis_db, "team:*", **SCENES["a string that lists many people"][2])
-    for ask in (store.count, lambda some: store.mask(some, no_progress)):
-        with pytest.raises(StoreRefused, match=says) as caught:
-            ask(TARGETS)
-        assert ANNS_EMAIL not in str(caught.value)
-    assert redis_db.get("team:1").decode() == value
-    redis_db.delete("team:1")
-    assert store.count(TARGETS)["extra"] == Count(records=1, elements=1, total_elements=2)
-
-
-def test_an_element_of_somebody_elses_id_with_a_targets_email_is_a_conflict(redis_db: Any) -> None:
-    redis_db.set("team:1", team("", ANNS_EMAIL))
-    store = store_with(redis_db, "team:*", **SCENES["a string that lists many people"][2])
-    assert store.count(TARGETS)["extra"].conflicts == 1
-
-
-def test_ids_that_are_no_uuids_are_compared_exactly_by_store_and_judge(
-    redis_db: Any, redis_config: SandboxConfig
-) -> None:
-    for each in ("Ann.1", "ann.1"):
-        redis_db.set(f"draft:{each}", "x")
-        redis_db.sadd("online", each)
-        redis_db.set(f"cart:{each}", json.dumps({"who": each, "ip": "192.0.2.77"}))
-    whole: dict[str, Any] = {"rule": Rule.DELETE, "subject": Subject()}
-    ruled = {"subject": Subject(contributor_id="who"), "fields": fields(who="keep", ip="truncate_ip")}
-    about: dict[str, Any] = {"store": "redis", "source": "kepler_redis", "schema": "kepler_redis"}
-    items = [
-        InventoryObject(name="drafts", location="draft:{contributor_id}", **about, **whole),
-        InventoryObject(name="online", location="online", members="contributor_id", **about, **whole),
-        InventoryObject(name="carts", location="cart:*", **about, **ruled),
-    ]
-    contributors = replace(kepler_inventory().contributors, id_form="text")
-    inventory = Inventory(world="kepler", objects=(contributors, *items))
-    settings: Settings = _settings(redis_config, "none", "none")
-    settings = settings.model_copy(update={"redis": settings.redis.model_copy(update={"db": OWN_DB})})
-    batch = VerifiedBatch(batch_id="b1", persons={"Ann.1": "Ann.1"}, needles={"Ann.1": (ANNS_EMAIL,)})
-    target = TargetSet(batch_id="b1", contributor_ids=frozenset({"Ann.1"}))
-    store = RedisStore(redis_db, items, id_form="text", rewrite=False)
-
-    def left() -> dict[str, int]:
-        return {reading.object: reading.survivors for reading in read_redis(settings, inventory, batch)}
-
-    assert left() == {"drafts": 1, "online": 1, "carts": 1}
-    done = store.mask(target, no_progress)
-    assert done == {name: Count(records=1) for name in ("drafts", "online", "carts")}
-    assert left() == {"drafts": 0, "online": 0, "carts": 0}
-    assert redis_db.smembers("online") == {b"ann.1"}
-    assert redis_db.exists("draft:ann.1") == 1
-    assert json.loads(redis_db.get("cart:ann.1"))["ip"] == "192.0.2.77"
-
-
-@pytest.mark.parametrize("location", ["draft:{contributor_id}-*", "mail:{email}.json"])
-def test_a_key_in_which_an_id_or_email_has_no_end_is_refused_and_not_missed(
-    redis_db: Any, location: str
-) -> None:
-    redis_db.set(location.replace("{contributor_id}", ANN).replace("{email}", ANNS_EMAIL), "x")
-    store = store_with(redis_db, location)
-    for ask in (store.count, lambda some: store.mask(some, no_progress)):
-        with pytest.raises(StoreRefused, match=r"hold the sign behind .* redis\.yml") as caught:
-            ask(TARGETS)
-        assert ANN not in str(caught.value) and ANNS_EMAIL not in str(caught.value)
-    assert redis_db.dbsize() == 1
 
 
 def test_fields_of_stream_entries_are_refused_since_nobody_can_change_them(redis_db: Any) -> None:

@@ -19,7 +19,7 @@ Fields = Mapping[bytes, bytes]
 
 
 def owner_in(content: bytes | Fields, item: InventoryObject, wanted: Wanted) -> tuple[str | None, bool]:
-    """The target whose value it is, or None; and whether its id and its email name two people.
+    """The target whose value it is, or None; and whether its id and an email in it name two people.
 
     The email decides only where there is no id. Raises Unreadable.
     """
@@ -29,9 +29,9 @@ def owner_in(content: bytes | Fields, item: InventoryObject, wanted: Wanted) -> 
     by_email = wanted.by_email(email) if isinstance(email, str) else None
     if isinstance(ids, str | int) and not isinstance(ids, bool):
         who = wanted.by_id(str(ids))
-        return who, who is None and by_email is not None
+        return who, who is None and (by_email is not None or _lists_a_target(content, item, wanted))
     if ids is None and isinstance(email, str):
-        return by_email, False
+        return by_email, by_email is None and _lists_a_target(content, item, wanted)
     raise Unreadable
 
 
@@ -74,6 +74,26 @@ def unknown_in(content: bytes | Fields, item: InventoryObject) -> int:
     return sum(1 for _ in beyond(node, (), known))
 
 
+def _lists_a_target(content: bytes | Fields, item: InventoryObject, wanted: Wanted) -> bool:
+    """Whether a list in somebody else's value names a target, although all in it is said to be the owner's."""
+    paths = {steps_of(field.name) for field in item.ruled_fields if "[]" in field.name}
+    if not paths:
+        return False
+    node = _json(content) if isinstance(content, bytes) else _opened(content, paths)
+    texts = (value for path in paths for value in _leaves(node, path) if isinstance(value, str))
+    return any(wanted.by_email(text) is not None for text in texts)
+
+
+def _leaves(node: Any, path: tuple[str, ...]) -> Iterator[Any]:
+    if isinstance(node, list):
+        for each in node:
+            yield from _leaves(each, path)
+    elif not path:
+        yield node
+    elif isinstance(node, dict):
+        yield from _leaves(node.get(path[0]), path[1:])
+
+
 def beyond(node: Any, path: tuple[str, ...], known: set[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
     """The paths in a document at which stands what is not known; one for each time that it does."""
     if isinstance(node, list):
@@ -100,7 +120,7 @@ def _opened(content: Fields, known: set[tuple[str, ...]]) -> dict[str, Any]:
     for name, value in content.items():
         text = _text(name)
         if text not in flat:
-            node[text] = _json(value) if text in deep else None
+            node[text] = loaded(value) if text in deep else None
     return node
 
 
