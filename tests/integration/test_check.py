@@ -7,6 +7,7 @@ Keep out: what a store that is away does to a batch (`faults/`).
 
 import psycopg
 import pytest
+import redis
 
 from tests.flow_fixtures import Flow
 
@@ -55,6 +56,34 @@ def test_what_masking_will_set_off_is_told_and_what_it_cannot_write_refuses(flow
                 "drop trigger audited on payments; drop function audited;"
                 "alter table payments drop constraint if exists banked"
             )
+
+
+@pytest.mark.full
+def test_what_the_user_of_redis_may_not_do_is_told_and_refuses_before_anything_changes(flow: Flow) -> None:
+    host, port, db, password = (flow.setting("redis", key) for key in ("host", "port", "db", "password"))
+    with redis.Redis(host=host, port=int(port), db=int(db), password=password) as admin:
+        rights = ("on", ">made-up-word", "~*", "+@all", "-unlink", "-bgsave")
+        admin.execute_command("ACL", "SETUSER", "narrow", *rights)
+        try:
+            before = {key: admin.dump(key) for key in admin.keys("*")}
+            config = flow.variant({("redis", "username"): "narrow", ("redis", "password"): "made-up-word"})
+            csv = flow.csv(flow.plain()[:1])
+            refused = flow.command("delete", "--csv", csv, "--dry-run", config=config)
+            for told in (flow.command("check", config=config), refused):
+                assert told.code in (1, 3), told.said
+                assert "redis/profiles: the user of [redis] may not UNLINK keys such as" in told.said
+                assert "made-up-word" not in told.said
+            assert refused.result["state"] == "refused"
+            assert {key: admin.dump(key) for key in admin.keys("*")} == before
+
+            admin.execute_command("ACL", "SETUSER", "narrow", "+unlink")
+            answer = flow.command("check", config=config)
+            assert answer.code == 0, answer.said
+            assert any(
+                "redis: the user of [redis] may not BGSAVE" in each for each in answer.result["notices"]
+            )
+        finally:
+            admin.execute_command("ACL", "DELUSER", "narrow")
 
 
 @pytest.mark.parametrize(
