@@ -8,7 +8,7 @@ Keep out: what the store does with them.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,10 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self.kill()
 
+    def configure(self, *options: str) -> None:
+        with self._configuration.open("a") as file:
+            file.writelines(f"{option}\n" for option in options)
+
     def start(self, *, awaited: bool = True) -> None:
         self._process = subprocess.Popen(
             [BINARY, self._configuration], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -84,11 +88,20 @@ class Server:
 
 
 @contextmanager
-def cluster_of(folder: Path, number: int) -> Iterator[Sequence[Server]]:
-    """So many primaries that know each other, with all slots among them."""
+def cluster_of(
+    folder: Path, number: int, announced: Callable[[Server], int] | None = None
+) -> Iterator[Sequence[Server]]:
+    """So many primaries that know each other, with all slots among them; `announced` is where clients find one."""
     options = ("cluster-enabled yes", "cluster-node-timeout 1000", "appendonly yes", "appendfsync no")
     with ExitStack() as stack:
-        servers = [stack.enter_context(Server(folder, *options)) for _ in range(number)]
+        servers = [Server(folder, *options) for _ in range(number)]
+        for server in servers:
+            if announced is not None:
+                server.configure(
+                    f"cluster-announce-port {announced(server)}",
+                    f"cluster-announce-bus-port {server.port + 10_000}",
+                )
+            stack.enter_context(server)
         step = -(-_SLOTS // number)
         for at, server in enumerate(servers):
             with server.client() as client:

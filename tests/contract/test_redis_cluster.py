@@ -6,24 +6,29 @@ Keep out: servers that stand alone (`test_redis_servers.py`).
 
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 from redis.cluster import ClusterNode, RedisCluster
 
+from dagster_defs.wiring import redis_store
 from erasure.counts import Count
 from erasure.errors import StoreError, StoreRefused, StoreUnavailable
 from erasure.settings import Settings
 from erasure.store_settings import RedisSettings
-from erasure.stores.base import no_progress
+from erasure.stores.base import Survey, no_progress
 from erasure.stores.redis.store import RedisStore
 from expectations.readers.base import VerifiedBatch
 from expectations.readers.redis import read_redis
 from sandbox.config import SandboxConfig
 from sandbox.ports import LOOPBACK
+from tests.certificates import Authority
 from tests.contract.expectations_world import _settings
 from tests.contract.redis_servers_support import Server, cluster_of, is_whole
-from tests.contract.redis_support import log_in, profile, targets
+from tests.contract.redis_support import log_in, profile, settings_with, targets
+from tests.contract.redis_tls_door import TlsDoor
 from tests.inventory_fixtures import kepler_inventory
 from tests.sandbox_fixtures import eventually
 
@@ -39,8 +44,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[Serve
 
 @pytest.fixture
 def everybody(cluster: Sequence[Server]) -> Iterator[RedisCluster]:
-    """Sessions and profiles of all, spread over the three."""
     client = RedisCluster(startup_nodes=[ClusterNode(LOOPBACK, cluster[0].port)])
+    fill(cluster, client)
+    yield client
+    client.close()
+
+
+def fill(cluster: Sequence[Server], client: RedisCluster) -> None:
+    """Sessions and profiles of all, spread over the three."""
     for server in cluster:
         with server.client() as node:
             node.flushall()
@@ -48,8 +59,6 @@ def everybody(cluster: Sequence[Server]) -> Iterator[RedisCluster]:
         log_in(client, each, f"t{each}", indexed=each < PEOPLE[150])
         profile(client, each)
         client.sadd("contributors:online", each)
-    yield client
-    client.close()
 
 
 def store_of(cluster: Sequence[Server], *, known: Sequence[Server] | None = None) -> RedisStore:
@@ -71,7 +80,10 @@ def of(people: Sequence[str]) -> set[str]:
 
 def judged(cluster: Sequence[Server], config: SandboxConfig) -> int:
     redis = RedisSettings.model_validate({"url": f"redis+cluster://{LOOPBACK}:{cluster[1].port}"})
-    settings: Settings = _settings(config, "none", "none").model_copy(update={"redis": redis})
+    return survivors(_settings(config, "none", "none").model_copy(update={"redis": redis}))
+
+
+def survivors(settings: Settings) -> int:
     persons = {each: each for each in TARGETS.contributor_ids}
     with warnings.catch_warnings():
         # What redis-py is about to take away must not be used.
@@ -151,6 +163,28 @@ def test_slots_that_are_being_moved_are_refused_and_moved_ones_are_followed(
     assert names(everybody) & of(PEOPLE[:100]) == set()
 
 
+def test_rights_are_asked_of_every_primary(cluster: Sequence[Server], everybody: RedisCluster) -> None:
+    before = names(everybody)
+    assert store_of(cluster).survey() == Survey()
+    for server in cluster:
+        with server.client() as admin:
+            admin.execute_command("ACL", "SETUSER", "eraser", "on", ">made-up", "~*", "+@all")
+    with cluster[2].client() as admin:
+        admin.execute_command("ACL", "SETUSER", "eraser", "-unlink")
+    store = RedisStore(
+        cluster[0].client(username="eraser", password="made-up"), kepler_inventory().of("redis"), cluster=True
+    )
+    problems = store.survey().problems
+    assert any("redis/profiles: the user of [redis] may not UNLINK" in each for each in problems), problems
+    with pytest.raises(StoreRefused, match="may not UNLINK keys such as profile"):
+        store.count(TARGETS)
+    with cluster[2].client() as admin:
+        admin.execute_command("ACL", "SETUSER", "eraser", "+unlink")
+    assert store.survey() == Survey()
+    assert store.count(TARGETS)["profiles"] == Count(records=100)
+    assert names(everybody) == before
+
+
 def test_a_node_given_as_a_single_server_is_named_and_nothing_changes(
     cluster: Sequence[Server], everybody: RedisCluster
 ) -> None:
@@ -160,3 +194,37 @@ def test_a_node_given_as_a_single_server_is_named_and_nothing_changes(
         with pytest.raises(StoreRefused, match=r"one of a cluster.*cluster = true in \[redis\]"):
             ask()
     assert names(everybody) == before
+
+
+@pytest.mark.full
+def test_a_cluster_behind_tls_is_masked_and_judged(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    with ExitStack() as stack:
+        doors: list[int] = []
+
+        def opened(server: Server) -> int:
+            doors.append(stack.enter_context(TlsDoor(server.port, authority.server())).port)
+            return doors[-1]
+
+        cluster = stack.enter_context(cluster_of(tmp_path, 3, opened))
+        tls = {"ssl": True, "ssl_ca_certs": str(authority.file)}
+        client = stack.enter_context(RedisCluster(startup_nodes=[ClusterNode(LOOPBACK, doors[0])], **tls))
+        fill(cluster, client)
+        url = f"rediss+cluster://{LOOPBACK}:{doors[0]},{LOOPBACK}:{doors[1]}"
+        settings = settings_with(url=url, ca_certs=authority.file, purge="none")
+        store = redis_store(settings, kepler_inventory())
+
+        assert store.health().engine == "Redis"
+        assert survivors(settings) > 0
+        assert store.end_sessions(TARGETS, no_progress).records == 100
+        assert store.mask(TARGETS, no_progress)["profiles"] == Count(records=100)
+        assert survivors(settings) == 0
+        left = names(client)
+        assert left & of(PEOPLE[:100]) == set()
+        assert left >= of(PEOPLE[100:])
+
+        (tmp_path / "other").mkdir()
+        other = Authority(tmp_path / "other")
+        distrusting = redis_store(settings_with(url=url, ca_certs=other.file), kepler_inventory())
+        with pytest.raises(StoreUnavailable, match=r"not trusted.*check \[redis\] ca_certs"):
+            distrusting.health()
