@@ -96,6 +96,8 @@ class KeyTemplate:
         # Where the owner begins, if that is the same in every key: most keys are then passed over without the pattern.
         self._begins = len(self._prefix) if "*" not in before else None
         self._end = end
+        # Behind an owner comes nothing, or the sign that ends it and then anything: the pattern would say no more.
+        self._is_told_by_owner = after == "" or (after[1:] == "*" and end == after[:1].encode())
         self._is_prefix = template.find("*") == len(template) - 1 and not self.placeholder
         self.glob = _glob(template)
         self._template = template
@@ -123,8 +125,8 @@ class KeyTemplate:
         """The targets' keys by their name."""
         prefix = self._prefix
         if self.placeholder == PLACEHOLDERS[0] and self._begins is not None:
-            near = wanted.in_keys(keys, self._begins, self._end)
-            return [key for key in near if key.startswith(prefix) and self._pattern.fullmatch(key)]
+            near = [key for key in wanted.in_keys(keys, self._begins, self._end) if key.startswith(prefix)]
+            return near if self._is_told_by_owner else [key for key in near if self._pattern.fullmatch(key)]
         near = [key for key in keys if key.startswith(prefix)]
         owners = ((key, self.owner(key)) for key in near)
         return [key for key, raw in owners if raw is not None and self._who(raw, wanted) is not None]
