@@ -6,21 +6,17 @@ Keep out: paths of requests (`server.py`).
 """
 
 import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
-from erasure.errors import safe_reason
 from erasure.patience import SEARCH_SECONDS
 from erasure.stores.search.access import Access
-from erasure.stores.search.client import SearchError, Trouble, answered
-from erasure.stores.search.reasons import broken
+from erasure.stores.search.client import SearchError, answered
+from erasure.stores.search.library import Library, LibraryClient
 
 _JSON = "application/json"
 
 
-class ElasticClient:
+class ElasticClient(LibraryClient):
     """A `SearchClient`."""
 
     def __init__(self, access: Access) -> None:
@@ -40,48 +36,30 @@ class ElasticClient:
             http_compress=True,
         )
 
-    def ask(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        body: Any = None,
-        seconds: float | None = None,
-    ) -> Any:
-        client = self._client.options(request_timeout=seconds) if seconds is not None else self._client
-        headers = {"accept": _JSON} | ({"content-type": _JSON} if body is not None else {})
-        with _errors():
-            return client.perform_request(
-                method, path, params=dict(params or {}), headers=headers, body=body
-            ).body
-
     def close(self) -> None:
         self._client.close()
 
+    def _send(self, method: str, path: str, params: dict[str, str], body: Any, seconds: float | None) -> Any:
+        client = self._client.options(request_timeout=seconds) if seconds is not None else self._client
+        headers = {"accept": _JSON} | ({"content-type": _JSON} if body is not None else {})
+        return client.perform_request(method, path, params=params, headers=headers, body=body).body
 
-@contextmanager
-def _errors() -> Iterator[None]:
-    from elastic_transport import TransportWarning
+    def _library(self) -> Library:
+        from elastic_transport import TransportWarning
+        from elasticsearch import exceptions
+
+        return Library(
+            errors=(exceptions.ApiError, exceptions.TransportError),
+            late=exceptions.ConnectionTimeout,
+            broken=exceptions.ConnectionError,
+            warning=TransportWarning,
+            answer=_answer,
+        )
+
+
+def _answer(error: Exception) -> SearchError | None:
     from elasticsearch import exceptions
 
-    try:
-        with warnings.catch_warnings():
-            # What a later version of the server will do is nothing that users of this one can act on.
-            warnings.simplefilter("ignore", TransportWarning)
-            yield
-    except (exceptions.ApiError, exceptions.TransportError) as error:
-        raise _translated(error) from None
-
-
-def _translated(error: Exception) -> SearchError:
-    from elasticsearch import exceptions
-
-    reason = safe_reason(error)
-    if isinstance(error, exceptions.ConnectionTimeout):
-        return SearchError(Trouble.LATE, reason=reason)
-    if isinstance(error, exceptions.ConnectionError):
-        return broken(error)
     if isinstance(error, exceptions.ApiError) and not isinstance(error, exceptions.UnsupportedProductError):
         return answered(error.meta.status, error.body)
-    return SearchError(Trouble.NO_SEARCH_SERVER, reason=reason)
+    return None

@@ -6,19 +6,18 @@ Keep out: paths of requests (`server.py`).
 
 import json
 import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from erasure.errors import safe_reason
 from erasure.patience import SEARCH_SECONDS
 from erasure.stores.search.access import Access
 from erasure.stores.search.client import SearchError, Trouble, answered
-from erasure.stores.search.reasons import broken
+from erasure.stores.search.library import Library, LibraryClient
+from erasure.stores.search.slices import MOST_SLICES
 
 
-class OpenSearchClient:
+class OpenSearchClient(LibraryClient):
     """A `SearchClient`; a server of any kind may stand at the other end."""
 
     def __init__(self, access: Access) -> None:
@@ -36,27 +35,14 @@ class OpenSearchClient:
             http_auth=access.sign,
             ssl_context=access.tls,
             timeout=SEARCH_SECONDS,
+            pool_maxsize=MOST_SLICES,
             max_retries=0,
             http_compress=True,
         )
 
-    def ask(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        body: Any = None,
-        seconds: float | None = None,
-    ) -> Any:
-        with _errors():
-            return self._client.transport.perform_request(
-                method, path, params=dict(params or {}), body=body, timeout=seconds
-            )
-
     def introduce(self) -> tuple[Mapping[str, str], Any]:
         """`GET /`, the one request that harms no server: the answer's headers, in lower case, and what it holds."""
-        with _errors():
+        with self._errors():
             _, headers, text = self._client.transport.get_connection().perform_request("GET", "/")
         try:
             body = json.loads(text)
@@ -67,28 +53,24 @@ class OpenSearchClient:
     def close(self) -> None:
         self._client.close()
 
+    def _send(self, method: str, path: str, params: dict[str, str], body: Any, seconds: float | None) -> Any:
+        return self._client.transport.perform_request(method, path, params=params, body=body, timeout=seconds)
 
-@contextmanager
-def _errors() -> Iterator[None]:
+    def _library(self) -> Library:
+        from opensearchpy import exceptions
+
+        return Library(
+            errors=(exceptions.OpenSearchException, exceptions.ImproperlyConfigured),
+            late=exceptions.ConnectionTimeout,
+            broken=exceptions.ConnectionError,
+            warning=exceptions.OpenSearchWarning,
+            answer=_answer,
+        )
+
+
+def _answer(error: Exception) -> SearchError | None:
     from opensearchpy import exceptions
 
-    try:
-        with warnings.catch_warnings():
-            # What a later version of the server will do is nothing that users of this one can act on.
-            warnings.simplefilter("ignore", exceptions.OpenSearchWarning)
-            yield
-    except (exceptions.OpenSearchException, exceptions.ImproperlyConfigured) as error:
-        raise _translated(error) from None
-
-
-def _translated(error: Exception) -> SearchError:
-    from opensearchpy import exceptions
-
-    reason = safe_reason(error)
-    if isinstance(error, exceptions.ConnectionTimeout):
-        return SearchError(Trouble.LATE, reason=reason)
-    if isinstance(error, exceptions.ConnectionError):
-        return broken(error)
     if isinstance(error, exceptions.TransportError) and isinstance(error.status_code, int):
         return answered(error.status_code, error.info)
-    return SearchError(Trouble.NO_SEARCH_SERVER, reason=reason)
+    return None

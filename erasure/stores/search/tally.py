@@ -4,7 +4,7 @@ Add here: a figure that both count.
 Keep out: counting.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -46,6 +46,10 @@ class Tally:
             lasting=self.lasting + finding.lasting,
         )
 
+    def __add__(self, other: "Tally") -> "Tally":
+        """Of two parts of an index."""
+        return Tally(**{one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(self)})
+
 
 Tallies = Mapping[str, Tally]
 
@@ -62,6 +66,15 @@ def read_tallies(answer: Mapping[str, Any]) -> Iterator[tuple[str, Tally]]:
                 **{name: int(value) for name, value in figures.items() if name in known},
             ),
         )
+
+
+def merged(parts: Iterable[Tallies]) -> dict[str, Tally]:
+    """Index -> its figures, from those of parts of it."""
+    whole: dict[str, Tally] = {}
+    for part in parts:
+        for name, tally in part.items():
+            whole[name] = whole[name] + tally if name in whole else tally
+    return whole
 
 
 def counted(tallies: Tallies) -> Count:
