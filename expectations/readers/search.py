@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from erasure.document_paths import plain
 from erasure.errors import StoreRefused, StoreUnavailable
 from erasure.inventory import Inventory, InventoryObject
-from erasure.rules import Rule
+from erasure.rules import Rule, normalise_email
 from erasure.settings import Settings
 from erasure.stores.search.client import SearchError, Trouble
 from erasure.stores.search.server import SearchServer, search_server
@@ -48,17 +48,25 @@ def read_search(settings: Settings, inventory: Inventory, batch: VerifiedBatch) 
 def _read_object(server: SearchServer, item: InventoryObject, batch: VerifiedBatch) -> list[FieldReading]:
     judge = DocumentJudge(item, batch)
     tallies = {field: Tally() for field in item.ruled_fields}
-    records = 0
+    records = identified = 0
     with _errors(item):
         names, closed = _indices(server, item)
-        for document in _documents(server, item, names):
+        for hit in _documents(server, item, names):
+            document = hit["_source"]
             records += judge.survives(document) if item.rule is Rule.DELETE else judge.add(tallies, document)
+            identified += item.rule is not Rule.DELETE and _names_somebody(hit, batch)
     if item.rule is Rule.DELETE:
         left = {RECORD: Tally(survivors=records)}
     else:
         left = {field.name: tally for field, tally in tallies.items()}
     readings = (tally.reading(item, name, records) for name, tally in left.items())
-    return [replace(reading, not_erasable=closed) for reading in readings]
+    return [replace(reading, not_erasable=closed + identified) for reading in readings]
+
+
+def _names_somebody(hit: dict[str, Any], batch: VerifiedBatch) -> bool:
+    """Whether what no mask changes of a document, `_id` and routing, is an email of a target."""
+    said = (hit["_id"], hit.get("_routing"))
+    return any(isinstance(one, str) and normalise_email(one) in batch.emails for one in said)
 
 
 def _documents(server: SearchServer, item: InventoryObject, names: list[str]) -> Iterator[dict[str, Any]]:
@@ -82,6 +90,9 @@ def _indices(server: SearchServer, item: InventoryObject) -> tuple[list[str], in
     if not listed:
         _refuse(item, "no index fits its pattern", "check the inventory and [elasticsearch] url")
     names = sorted(index["index"] for index in listed if index["status"] == "open")
+    for index in listed:
+        if index["status"] == "open" and index["health"] == "red":
+            _refuse(item, f"index {index['index']} lacks a shard", "bring it back")
     return names, len(listed) - len(names)
 
 
@@ -103,7 +114,7 @@ def _scroll(
             if page["timed_out"] or page["_shards"]["failed"]:
                 _refuse(item, "a part of its shards did not answer", "look at the cluster's health")
             read += len(page["hits"]["hits"])
-            yield from (hit["_source"] for hit in page["hits"]["hits"])
+            yield from page["hits"]["hits"]
             page = server.next_page(page["_scroll_id"], _SCROLL)
     finally:
         # An open scroll keeps old segments, which a purge has to wait for.
@@ -127,6 +138,6 @@ def _errors(item: InventoryObject) -> Iterator[None]:
         raise kind(
             store=item.store,
             object_name=item.name,
-            what=f"could not be read ({error})",
+            what=f"{f'index {error.index} ' if error.index else ''}could not be read ({error})",
             remedy=error.remedy or "check [elasticsearch] url in the configuration, and the cluster's health",
         ) from None

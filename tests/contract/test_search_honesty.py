@@ -30,6 +30,7 @@ from tests.contract.search_support import (
     target_set,
     unit,
 )
+from tests.sandbox_fixtures import eventually
 
 pytestmark = pytest.mark.filterwarnings("ignore::opensearchpy.exceptions.OpenSearchWarning")
 
@@ -45,11 +46,11 @@ def assert_all_masked(ground: Ground) -> None:
 
 
 def while_masking(ground: Ground, act: Callable[[str], object], *, slowly: bool = False) -> None:
-    """Does something as soon as the first task has been started for real; `slowly` lets tasks pause between pages."""
+    """Does something as soon as the first task has been started for real; `slowly` lets it pause before each page."""
     ask, started = ground.server.update_by_query, itertools.count()
 
     def asked(indices: str, body: Any, params: Any) -> Any:
-        paced = {"requests_per_second": "100"} if slowly else {}
+        paced = {"requests_per_second": "100", "scroll_size": "50"} if slowly else {}
         first = next(started) == 0
         answer = ask(indices, body, {**params, **(paced if first else {})})
         if first:
@@ -144,8 +145,46 @@ def test_an_index_that_is_deleted_meanwhile_is_no_success_of_ours_and_does_not_s
         assert_names_nobody(refused)
     else:
         assert done.records > 0
+        assert not ground.client.indices.exists(index=gone)
     assert_all_masked(ground)
-    assert not ground.client.indices.exists(index=gone)
+    assert documents_in(ground, gone) == 0
+
+
+def test_an_index_that_the_task_makes_again_after_it_was_deleted_is_named_and_holds_nothing(
+    ground: Ground,
+) -> None:
+    kept, gone = ground.index("a"), ground.index("b")
+    for index in (kept, gone):
+        for seed in range(3):
+            ground.fill(index, many_units(seed=seed))
+    others = ground.client.count(index=kept)["count"]
+
+    def delete_before_the_next_page(task: str) -> None:
+        # The page that waits now has been read already, and will be written.
+        eventually(lambda: updated_by(ground, task) > 0)
+        ground.client.indices.delete(index=gone)
+
+    while_masking(ground, delete_before_the_next_page, slowly=True)
+    with pytest.raises(
+        Incomplete, match=f"index {gone} was deleted meanwhile and is there again, with 0 doc"
+    ) as told:
+        ground.store().mask(target_set(*TARGETS), no_progress)
+
+    assert_names_nobody(told.value)
+    assert (documents_in(ground, gone), documents_in(ground, kept)) == (0, others)
+    assert_all_masked(ground)
+    assert documents_in(ground, gone) == 0
+
+
+def documents_in(ground: Ground, index: str) -> int:
+    """All that a search can find; none in an index that is not there."""
+    ground.client.indices.refresh(index=index, params={"ignore_unavailable": "true"})
+    return int(ground.client.count(index=index, params={"ignore_unavailable": "true"})["count"])
+
+
+def updated_by(ground: Ground, task: str) -> int:
+    children = ground.client.tasks.list(params={"parent_task_id": task, "detailed": "true"})["nodes"].values()
+    return sum(child["status"].get("updated", 0) for node in children for child in node["tasks"].values())
 
 
 def test_somebody_who_writes_an_email_again_is_masked_again_or_told_of(ground: Ground) -> None:

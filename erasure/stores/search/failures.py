@@ -14,6 +14,8 @@ from erasure.stores.search.client import SearchError, Trouble
 
 STORE = "elasticsearch"
 CHECK_URL = "check [elasticsearch] url, its user and password or other keys, and that the server runs"
+# What engines say of a shard that nobody has, or that does not answer.
+MISSING_SHARD = "no_shard_available_action_exception"
 _KIND = re.compile(r"^[a-z_]+$")
 _UNAUTHORIZED = 401
 _TOO_LARGE = 413
@@ -33,6 +35,10 @@ _MAPPING = _Sentence(
 )
 _BUSY = _Sentence(
     what="the server is overloaded at {index}", remedy="wait, then resume", raises=StoreUnavailable
+)
+_LOST = _Sentence(
+    what="a shard of {index} does not answer",
+    remedy="see why by GET _cluster/allocation/explain, bring it back or delete that index, then resume",
 )
 # The engine's word for an error -> what is said of it.
 _SENTENCES: Mapping[str, _Sentence] = {
@@ -54,6 +60,9 @@ _SENTENCES: Mapping[str, _Sentence] = {
         remedy="check that inline Painless scripts are allowed (script.allowed_types) "
         "and that the mapping takes the masked value, then resume",
     ),
+    MISSING_SHARD: _LOST,
+    "search_phase_execution_exception": _LOST,
+    "unavailable_shards_exception": _LOST,
     "circuit_breaking_exception": _BUSY,
     "es_rejected_execution_exception": _BUSY,
     "rejected_execution_exception": _BUSY,

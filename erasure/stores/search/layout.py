@@ -38,6 +38,11 @@ class Layout:
     is_in_a_stream: bool = False
 
     @property
+    def shards(self) -> int:
+        """How many it is spread over, each with its copies."""
+        return int(self.settings.get("index.number_of_shards", 1))
+
+    @property
     def is_hidden(self) -> bool:
         """Whether patterns pass it by; those behind a data stream are all hidden, and found through it."""
         return not self.is_in_a_stream and self.settings.get("index.hidden") == "true"

@@ -1,13 +1,14 @@
-"""Counts and masks the indices of one object: first what the index finds, then, where that was not all, every document.
+"""Masks the indices of one object: first what the index finds, then, where that was not all, every document.
 
 Holds: `Masking`.
 Add here: another reason to look again, or another way in which an index finds documents.
-Keep out: requests' bodies (`requests.py`), tasks (`tasks.py`), pages (`scan.py`), and the protocol (`store.py`).
+Keep out: looking (`looking.py`), requests' bodies (`requests.py`), tasks (`tasks.py`), pages (`scan.py`), and the
+protocol (`store.py`).
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,12 +19,12 @@ from erasure.stores.base import Progress
 from erasure.stores.search.elements import Judge
 from erasure.stores.search.failures import STORE, refusal, speaking_of
 from erasure.stores.search.field_checks import owners_of
-from erasure.stores.search.layout import in_groups, indices_behind, layouts_of
+from erasure.stores.search.layout import Layout, in_groups, layouts_of
+from erasure.stores.search.looking import Look, Looking
 from erasure.stores.search.mapped import candidates_in
 from erasure.stores.search.requests import (
     Candidates,
     Part,
-    counting_body,
     is_masked_in_the_engine,
     masking_body,
     parts_of,
@@ -31,16 +32,14 @@ from erasure.stores.search.requests import (
 )
 from erasure.stores.search.scan import Scan
 from erasure.stores.search.server import SearchServer
-from erasure.stores.search.tally import Tally, counted, read_tallies
+from erasure.stores.search.slices import slices_over
+from erasure.stores.search.tally import Tally, counted
 from erasure.stores.search.tasks import update_by_query
 from erasure.targets import TargetSet
 
-CLOSED = "a closed index"
 _ATTEMPTS = 4
 # From here on nothing is cut in parts any more: a list may name people of two of them.
 _ATTEMPTS_IN_PARTS = 2
-_COUNT_SECONDS = 900.0
-_OPERATIONS = "indices.*.shards.*.routing.primary,indices.*.shards.*.seq_no.max_seq_no"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,114 +63,54 @@ class Masking:
         # A task that was refused half-way has not told how many documents it had changed.
         self._is_uncounted = False
         self._scan = Scan(server, Judge(item, targets), object_name=item.name)
+        self._looking = Looking(server, item, targets, self._scan)
 
-    def count(self) -> Count:
-        """What `mask` would change, and how many indices nobody can look into."""
-        closed, tallies = self.tallies()
-        return self._counted(tallies, closed)
+    def look(self, known: Look | None = None) -> Look:
+        """What `mask` would change, index by index; a look that is `known` and still holds is not taken again."""
+        if known is not None and self._looking.still_holds(known):
+            return known
+        return self._looking.look()
 
-    def tallies(self) -> tuple[int, dict[str, Tally]]:
-        """How many indices are closed, and the figures of each of the others."""
-        item = self._item
-        with speaking_of(item.name):
-            indices = indices_behind(self._server, item.location)
-            if not indices.open and not indices.closed:
-                raise self._refused(
-                    f"no index matches {item.location}", "correct the pattern in the inventory"
-                )
-            for name, layout in layouts_of(self._server, indices.open).items():
-                if not layout.keeps_whole_source:
-                    raise self._refused(
-                        f"index {name} does not keep its whole _source", "reindex it with all"
-                    )
-            tallies: dict[str, Tally] = {}
-            for group in in_groups(indices.open):
-                # What is not refreshed is invisible to searches, and to updates by query as well.
-                self._server.refresh(group)
-                tallies |= self._of_group(group.split(","))
-        return len(indices.closed), {name: tallies.get(name, Tally(total=0)) for name in indices.open}
+    def mask(self, progress: Progress, known: Look | None = None) -> Count:
+        """Masks until nothing is left to be masked; raises Incomplete where something is, or cannot be seen masked.
 
-    def mask(self, progress: Progress) -> Count:
-        """Masks until nothing is left to be masked; raises Incomplete where something is, or cannot be seen masked."""
-        closed, before = self.tallies()
-        left, planned = before, self._counted(before, closed)
-        operations, done = self._operations(before), 0
+        That nothing is to be done is said after a fresh look alone.
+        """
+        before = left = self.look(known if known is not None and counted(known.tallies).records else None)
+        planned = before.count()
+        done = 0
         for attempt in range(_ATTEMPTS):
-            if not counted(left).records:
+            if not counted(left.tallies).records:
                 break
             if attempt:
                 time.sleep(attempt * 0.5)
-            done += self._pass(left, attempt, partial(self._told, progress, done, planned.records))
-            closed, left = self.tallies()
-        self._require_nothing_left(left)
-        self._require_masked_form(before, left, operations + done)
+            done += self._pass(left.tallies, attempt, partial(self._told, progress, done, planned.records))
+            left = self.look()
+        self._require_same_indices(before, left)
+        self._require_nothing_left(left.tallies)
+        self._require_masked_form(before, left, done)
         if self._is_uncounted:
-            done = max(done, sum(tally.records for name, tally in before.items() if name in left))
+            seen = (tally.records for name, tally in before.tallies.items() if name in left.tallies)
+            done = max(done, sum(seen))
         if self._ids_at_once < len(self._targets.contributor_ids):
             # A document of people of two parts has been changed twice.
             done = min(done, planned.records)
         progress(self._item.name, done, planned.records)
-        return Count(
-            records=done,
-            elements=planned.elements,
-            total=planned.total,
-            total_elements=planned.total_elements,
-            conflicts=planned.conflicts,
-            not_erasable={CLOSED: closed} if closed else {},
-        )
-
-    # Counting
-
-    def _of_group(self, names: Sequence[str]) -> Mapping[str, Tally]:
-        if not is_masked_in_the_engine(self._item):
-            return self._scan.tallies(names)
-        body = counting_body(self._item, self._targets, indices=len(names))
-        # Not from the request cache: its keys are whole requests, ids and emails included.
-        params = {
-            "request_cache": "false",
-            "allow_partial_search_results": "false",
-            "expand_wildcards": "open,hidden",
-        }
-        answer = self._server.search(",".join(names), body, params, seconds=_COUNT_SECONDS)
-        if answer.get("timed_out") or answer["_shards"]["failed"]:
-            raise self._incomplete("a part of the shards did not answer", "look at the cluster's health")
-        return dict(read_tallies(answer))
-
-    def _counted(self, tallies: Mapping[str, Tally], closed: int) -> Count:
-        count = counted(tallies)
-        return Count(
-            records=count.records,
-            elements=count.elements,
-            total=count.total,
-            total_elements=count.total_elements,
-            conflicts=count.conflicts,
-            not_erasable={CLOSED: closed} if closed else {},
-        )
-
-    def _operations(self, tallies: Mapping[str, Tally]) -> int:
-        """How many writes these indices have ever taken."""
-        found = 0
-        with speaking_of(self._item.name):
-            for group in in_groups(name for name, tally in tallies.items() if tally.records):
-                answer = self._server.shard_stats(group, only=_OPERATIONS)
-                for entry in (answer.get("indices") or {}).values():
-                    copies = [copy for copies in entry["shards"].values() for copy in copies]
-                    found += sum(
-                        int(copy["seq_no"]["max_seq_no"]) + 1
-                        for copy in copies
-                        if copy.get("routing", {}).get("primary") and "seq_no" in copy
-                    )
-        return found
+        return replace(planned, records=done, not_erasable=left.not_erasable)
 
     # Masking
 
     def _pass(self, left: Mapping[str, Tally], attempt: int, told: Callable[[int], None]) -> int:
         done = 0
-        for way, names in self._ways(left, attempt).items():
-            for group in in_groups(names):
+        names = [name for name, tally in left.items() if tally.records]
+        with speaking_of(self._item.name):
+            layouts = layouts_of(self._server, names)
+        for way, alike in self._ways(left, layouts, attempt).items():
+            for group in in_groups(alike):
+                slices = slices_over([layouts[name].shards for name in group.split(",") if name in layouts])
                 try:
                     with speaking_of(self._item.name):
-                        done += self._mask_group(way, group, attempt, partial(_beyond, told, done))
+                        done += self._mask_group(way, group, slices, attempt, partial(_beyond, told, done))
                 except StoreRefused:
                     # What an index refuses to be asked is asked of all its documents next; then the refusal stands.
                     if way.candidates is None:
@@ -179,12 +118,11 @@ class Masking:
                     self._is_uncounted = True
         return done
 
-    def _ways(self, left: Mapping[str, Tally], attempt: int) -> dict[_Way, list[str]]:
-        names = [name for name, tally in left.items() if tally.records]
-        with speaking_of(self._item.name):
-            layouts = layouts_of(self._server, names)
+    def _ways(
+        self, left: Mapping[str, Tally], layouts: Mapping[str, Layout], attempt: int
+    ) -> dict[_Way, list[str]]:
         ways: dict[_Way, list[str]] = {}
-        for name in names:
+        for name in (name for name, tally in left.items() if tally.records):
             if name in layouts and layouts[name].is_blocked:
                 # Asked nonetheless, an engine tries for minutes to write where its disk is too full.
                 raise refusal("cluster_block_exception", index=name, object_name=self._item.name)
@@ -199,7 +137,9 @@ class Masking:
         known = tuple(one for one in found if one is not None)
         return known if known and len(known) == len(found) else None
 
-    def _mask_group(self, way: _Way, group: str, attempt: int, told: Callable[[int], None]) -> int:
+    def _mask_group(
+        self, way: _Way, group: str, slices: int, attempt: int, told: Callable[[int], None]
+    ) -> int:
         done = 0
         if not is_masked_in_the_engine(self._item):
             for query in self._queries(way, attempt):
@@ -210,7 +150,12 @@ class Masking:
             body = masking_body(self._item, part, candidates=way.candidates, first=first)
             # Conflicts with other writers are no error here: the recount finds what they kept from us.
             done += update_by_query(
-                self._server, group, body, object_name=self._item.name, updated=partial(_beyond, told, done)
+                self._server,
+                group,
+                body,
+                slices=slices,
+                object_name=self._item.name,
+                updated=partial(_beyond, told, done),
             )
             # The next part must find what this one has written.
             self._server.refresh(group)
@@ -239,22 +184,35 @@ class Masking:
             what = f"{counted(left).records} documents are still to be masked, first in index {stuck[0]}"
             raise self._incomplete(what, "see who writes to it, then resume")
 
-    def _require_masked_form(
-        self, before: Mapping[str, Tally], left: Mapping[str, Tally], operations: int
-    ) -> None:
+    def _require_same_indices(self, before: Look, left: Look) -> None:
+        # To an engine a write is reason enough to make an index that is not there, and to a task in its middle too.
+        for name, now in left.histories.items():
+            if name in before.histories and before.histories[name].uuid != now.uuid:
+                documents = left.tallies[name].total
+                what = f"index {name} was deleted meanwhile and is there again, with {documents} documents"
+                raise self._incomplete(
+                    what, "delete it where nobody but the masking task has made it, then resume"
+                )
+
+    def _require_masked_form(self, before: Look, left: Look, done: int) -> None:
         """What was masked must be seen masked, unless others have written to these indices, or removed some."""
-        changed = [name for name, tally in before.items() if tally.records]
-        if any(name not in left for name in changed):
+        changed = [name for name, tally in before.tallies.items() if tally.records]
+        if any(name not in left.tallies for name in changed):
             return
-        missing = sum(before[name].masked + before[name].lasting - left[name].masked for name in changed)
-        if missing > 0 and self._operations({name: before[name] for name in changed}) <= operations:
+        missing = sum(
+            before.tallies[name].masked + before.tallies[name].lasting - left.tallies[name].masked
+            for name in changed
+        )
+        if missing <= 0:
+            return
+        # As they are now, and not as they were when they were looked at: who writes in between is no riddle either.
+        taken = self._looking.histories(changed)
+        written = sum(taken[name].operations - before.histories[name].operations for name in changed)
+        if written <= done:
             what = f"{missing} masked values are not to be seen, first looked for in index {changed[0]}"
             raise self._incomplete(
                 what, "see what else happens to it on writing (pipelines, copies), then resume"
             )
-
-    def _refused(self, what: str, remedy: str) -> StoreRefused:
-        return StoreRefused(store=STORE, object_name=self._item.name, what=what, remedy=remedy)
 
     def _incomplete(self, what: str, remedy: str) -> Incomplete:
         return Incomplete(store=STORE, object_name=self._item.name, what=what, remedy=remedy)

@@ -67,7 +67,6 @@ class Scan:
             "scroll": _KEPT_OPEN,
             "size": str(self._page),
             "request_cache": "false",
-            "allow_partial_search_results": "false",
         }
         answer = self._server.search(name, body, params)
         total, read = int(answer["hits"]["total"]["value"]), 0

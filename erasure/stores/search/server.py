@@ -44,8 +44,8 @@ class SearchServer:
         return answer
 
     def list_indices(self, indices: str) -> Sequence[Answer]:
-        """Name and state of all indices behind names, hidden and closed ones as well."""
-        params = {"format": "json", "h": "index,status", **_EVERYTHING}
+        """Name, state and health of all indices behind names, hidden and closed ones as well."""
+        params = {"format": "json", "h": "index,status,health", **_EVERYTHING}
         listed: Sequence[Answer] = self._client.ask("GET", _path("_cat", "indices", indices), params=params)
         return listed
 
@@ -75,8 +75,9 @@ class SearchServer:
         answer: Answer = self._client.ask("GET", _path(indices, "_segments"))
         return answer
 
-    def refresh(self, indices: str) -> None:
-        self._client.ask("POST", _path(indices, "_refresh"))
+    def refresh(self, indices: str) -> Answer:
+        answer: Answer = self._client.ask("POST", _path(indices, "_refresh"))
+        return answer
 
     def flush(self, indices: str) -> None:
         params = {"force": "true", "wait_if_ongoing": "true"}
@@ -108,6 +109,8 @@ class SearchServer:
     def search(
         self, indices: str, body: Any, params: Mapping[str, str], *, seconds: float | None = None
     ) -> Answer:
+        """Fails where a shard does not answer: what the others have would look like all there is."""
+        params = {"allow_partial_search_results": "false", **params}
         answer: Answer = self._client.ask(
             "POST", _path(indices, "_search"), params=params, body=body, seconds=seconds
         )
@@ -135,6 +138,7 @@ class SearchServer:
     # Tasks
 
     def update_by_query(self, indices: str, body: Any, params: Mapping[str, str]) -> Answer:
+        params = {"allow_partial_search_results": "false", **params}
         answer: Answer = self._client.ask(
             "POST", _path(indices, "_update_by_query"), params=params, body=body
         )

@@ -17,6 +17,7 @@ from erasure.stores.search.copies import CopiesRemover
 from erasure.stores.search.failures import STORE, speaking_of
 from erasure.stores.search.field_checks import notices_of, problems_of_fields
 from erasure.stores.search.layout import in_groups, indices_behind, layouts_of
+from erasure.stores.search.looking import Look, require_all_shards
 from erasure.stores.search.masking import Masking
 from erasure.stores.search.outside import outside
 from erasure.stores.search.server import SearchServer
@@ -48,6 +49,8 @@ class SearchStore:
         self._objects = tuple(item for item in objects if item.waived is None)
         self._purge_seconds = purge_seconds
         self._ids_at_once = ids_at_once
+        # Object -> what was seen last, and for whom.
+        self._looks: dict[str, tuple[TargetSet, Look]] = {}
 
     @property
     def name(self) -> str:
@@ -94,11 +97,12 @@ class SearchStore:
 
     def count(self, targets: TargetSet) -> Counts:
         self.health()
-        return {item.name: self._masking(item, targets).count() for item in self._objects}
+        return {item.name: self._count(item, targets) for item in self._objects}
 
     def mask(self, targets: TargetSet, progress: Progress) -> Counts:
+        """As the protocol has it; what `count` has just seen is not read again where nobody has written since."""
         self.health()
-        return {item.name: self._masking(item, targets).mask(progress) for item in self._objects}
+        return {item.name: self._mask(item, targets, progress) for item in self._objects}
 
     def purge(self, targets: TargetSet, progress: Progress) -> Counts:
         """Rewrites the indices that hold an element of a target, or a mask; counts those documents."""
@@ -118,17 +122,31 @@ class SearchStore:
 
     def _held(self, item: InventoryObject) -> int:
         with speaking_of(item.name):
-            found = sum(
-                int(self._server.count(group, {"terminate_after": str(COUNTED_AT_MOST)})["count"])
-                for group in in_groups(indices_behind(self._server, item.location).open)
-            )
-        return min(found, COUNTED_AT_MOST)
+            groups = in_groups(indices_behind(self._server, item.location).open)
+            answers = [
+                self._server.count(group, {"terminate_after": str(COUNTED_AT_MOST)}) for group in groups
+            ]
+        for answer in answers:
+            require_all_shards(answer, item.name)
+        return min(sum(int(answer["count"]) for answer in answers), COUNTED_AT_MOST)
+
+    def _count(self, item: InventoryObject, targets: TargetSet) -> Count:
+        look = self._masking(item, targets).look()
+        self._looks[item.name] = targets, look
+        return look.count()
+
+    def _mask(self, item: InventoryObject, targets: TargetSet, progress: Progress) -> Count:
+        return self._masking(item, targets).mask(progress, self._known(item, targets))
+
+    def _known(self, item: InventoryObject, targets: TargetSet) -> Look | None:
+        whom, look = self._looks.pop(item.name, (None, None))
+        return look if whom is targets else None
 
     def _masking(self, item: InventoryObject, targets: TargetSet) -> Masking:
         return Masking(self._server, item, targets, ids_at_once=self._ids_at_once)
 
     def _purge(self, item: InventoryObject, targets: TargetSet, progress: Progress) -> Count:
-        _, found = self._masking(item, targets).tallies()
+        found = self._masking(item, targets).look(self._known(item, targets)).tallies
         # Of documents that are gone nothing is left to be seen: then all indices are looked after.
         tallies = {name: tally for name, tally in found.items() if tally.touched or item.rule is Rule.DELETE}
         documents = sum(tally.touched for tally in tallies.values())

@@ -33,6 +33,7 @@ def update_by_query(
     indices: str,
     body: Mapping[str, Any],
     *,
+    slices: int,
     object_name: str,
     updated: Callable[[int], None],
 ) -> int:
@@ -44,7 +45,7 @@ def update_by_query(
             "wait_for_completion": "false",
             # Among busy writers a task that ends at the first conflict ends at once, however often it is tried.
             "conflicts": "proceed",
-            "slices": "auto",
+            "slices": str(slices),
             "expand_wildcards": "open,hidden",
             "ignore_unavailable": "false",
             "allow_no_indices": "false",
