@@ -50,16 +50,13 @@ class SearchBench:
         self._pid = engine_pid
         self._kind = kind
         self._size = size
-        self._told = say
+        self._say: Callable[[str], None] = lambda line: say(f"{kind}: {line}")
         self._targets = scene.targets_of(size)
         self._client = OpenSearch(config.search_url, timeout=600)
         self._server = search_server(ElasticsearchSettings(url=config.search_url))
         (item,) = inventory_of("kepler").of("elasticsearch")
         self._store = SearchStore(self._server, (replace(item, location=_RUN),))
         self._masked = 0
-
-    def _say(self, line: str) -> None:
-        self._told(f"{self._kind}: {line}")
 
     def run(self) -> list[Result]:
         """All ways, ours and by hand by the median of their runs; the indices are gone at the end."""
@@ -69,7 +66,7 @@ class SearchBench:
             small = self._ours(1).whole
             self._make(range(quarter, self._size.documents))
             ours = self._ours(self._size.repeats)
-            bare = self._bare()
+            bare, sliced = self._bare("auto"), self._bare("2")
             written = self._with_writers()
             sample = min(self._size.search_sample, self._size.targets)
             safe = self._loop(sample, refresh=True)
@@ -99,12 +96,15 @@ class SearchBench:
         )
         return [
             common,
+            replace(
+                common, work=f"{self._kind}: against two slices by hand", bare_s=round(sliced.seconds, 3)
+            ),
             replace(common, work=f"{self._kind}: mask alone", ours_s=round(ours.alone, 3)),
             replace(common, work=f"{self._kind}: mask, with writers", ours_s=round(written.seconds, 3)),
         ]
 
     def _ours(self, repeats: int) -> "_Ours":
-        """The product's mask, with the counts that begin and end it, which are measured by themselves as well."""
+        """The product's count and its mask, as a run calls them; what ends the mask is measured by itself as well."""
         runs, before, after = [], [], []
         for _ in range(repeats):
             self._renew()
@@ -113,17 +113,16 @@ class SearchBench:
             after.append(measured(partial(self._store.count, self._targets), self._pid))
             self._require_done()
             self._say(
-                f"mask of {self._masked} documents {runs[-1].seconds:.2f} s, of which to count before"
-                f" {before[-1].seconds:.2f} s, and again {after[-1].seconds:.2f} s"
+                f"count {before[-1].seconds:.2f} s and mask of {self._masked} documents {runs[-1].seconds:.2f} s,"
+                f" of which to count again {after[-1].seconds:.2f} s"
             )
-        recount = median_of(after).seconds
-        whole = median_of(runs)
-        return _Ours(
-            whole=whole,
-            alone=whole.seconds - median_of(before).seconds - recount,
-            recount=recount,
-            records=self._masked,
+        recount, first, mask = median_of(after).seconds, median_of(before), median_of(runs)
+        whole = Measured(
+            seconds=first.seconds + mask.seconds,
+            own_mb=max(first.own_mb, mask.own_mb),
+            engine_mb=max(first.engine_mb, mask.engine_mb),
         )
+        return _Ours(whole=whole, alone=mask.seconds - recount, recount=recount, records=self._masked)
 
     def _mask(self) -> None:
         (done,) = self._store.mask(self._targets, no_progress).values()
@@ -161,22 +160,22 @@ class SearchBench:
             )
             next(written)
 
-    def _bare(self) -> Measured:
+    def _bare(self, slices: str) -> Measured:
         runs = []
         for _ in range(self._size.repeats):
             self._renew()
-            runs.append(measured(self._by_hand, self._pid))
+            runs.append(measured(partial(self._by_hand, slices), self._pid))
             self._require_done()
-            self._say(f"one update by query by hand {runs[-1].seconds:.2f} s")
+            self._say(f"one update by query by hand, slices {slices} {runs[-1].seconds:.2f} s")
         return median_of(runs)
 
-    def _by_hand(self) -> None:
+    def _by_hand(self, slices: str) -> None:
         ids = sorted(self._targets.contributor_ids)
         body = {
             "query": {"bool": {"should": [{"terms": {owner: ids}} for owner in _OWNERS]}},
             "script": {"source": _BY_HAND, "params": {"ids": dict.fromkeys(ids, True), "mask": MASK}},
         }
-        params = {"wait_for_completion": "false", "slices": "auto"}
+        params = {"wait_for_completion": "false", "slices": slices}
         task = self._client.update_by_query(index=_RUN, body=body, params=params)["task"]
         waiting = threading.Event()
         only = {"filter_path": "completed,error.type,response.failures"}
