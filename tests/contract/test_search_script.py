@@ -5,6 +5,7 @@ Add here: a rule that the script learns, or another sort of value.
 Keep out: where values stand in documents (`test_search_shapes.py`), rules outside the engine (`test_search_rules.py`).
 """
 
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -94,7 +95,7 @@ def test_the_script_leaves_of_any_value_what_the_rule_says(ground: Ground, rule:
     )
     @given(st.lists(st.tuples(OWNERS, VALUES), min_size=50, max_size=50))
     def compare(pairs: list[tuple[str | None, Any]]) -> None:
-        index = ground.index("a", {"enabled": False})
+        index = ground.index(uuid.uuid4().hex[:8], {"enabled": False})
         documents = [{"n": n, "id": owner, "email": value} for n, (owner, value) in enumerate(pairs)]
         ground.fill(index, documents)
         store, targets = ground.store(pattern(index, ruled("email", "id", rule))), known(T, OTHER)
