@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from erasure.stores.search.library import Library, LibraryClient
-from erasure.stores.search.slices import slices_over
+from erasure.stores.search.slices import page_over, slices_over
 from erasure.stores.search.tally import Tally, merged
 
 
@@ -30,6 +30,14 @@ def test_slices_never_open_more_scrolls_than_a_node_keeps(shards: list[int]) -> 
 
     assert slices >= 1
     assert slices == 1 or slices * sum(shards) <= 200
+
+
+def test_pages_are_larger_the_smaller_the_documents_are_and_never_beyond_the_window() -> None:
+    assert page_over(1_000_000, 500_000_000, window=10_000) == 5_000
+    assert page_over(1_000, 4_000_000, window=10_000) == 1_000
+    assert page_over(10, 900_000_000, window=10_000) == 100
+    assert page_over(0, 0, window=10_000) == 5_000
+    assert page_over(1_000_000, 500_000_000, window=50) == 50
 
 
 def test_parts_of_an_index_add_up_and_indices_stay_apart() -> None:

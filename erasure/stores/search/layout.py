@@ -43,6 +43,11 @@ class Layout:
         return int(self.settings.get("index.number_of_shards", 1))
 
     @property
+    def window(self) -> int:
+        """How many documents it gives out at once."""
+        return int(self.settings.get("index.max_result_window", 10_000))
+
+    @property
     def is_hidden(self) -> bool:
         """Whether patterns pass it by; those behind a data stream are all hidden, and found through it."""
         return not self.is_in_a_stream and self.settings.get("index.hidden") == "true"

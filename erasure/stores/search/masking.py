@@ -7,7 +7,7 @@ protocol (`store.py`).
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -32,7 +32,7 @@ from erasure.stores.search.requests import (
 )
 from erasure.stores.search.scan import Scan
 from erasure.stores.search.server import SearchServer
-from erasure.stores.search.slices import slices_over
+from erasure.stores.search.slices import LARGEST_PAGE, page_over, slices_over
 from erasure.stores.search.tally import Tally, counted
 from erasure.stores.search.tasks import update_by_query
 from erasure.targets import TargetSet
@@ -40,6 +40,8 @@ from erasure.targets import TargetSet
 _ATTEMPTS = 4
 # From here on nothing is cut in parts any more: a list may name people of two of them.
 _ATTEMPTS_IN_PARTS = 2
+_PAGE_AMONG_WRITERS = 1_000
+_HELD = "_all.primaries.docs.count,_all.primaries.store.size_in_bytes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,10 +109,10 @@ class Masking:
             layouts = layouts_of(self._server, names)
         for way, alike in self._ways(left, layouts, attempt).items():
             for group in in_groups(alike):
-                slices = slices_over([layouts[name].shards for name in group.split(",") if name in layouts])
+                here = [layouts[name] for name in group.split(",") if name in layouts]
                 try:
                     with speaking_of(self._item.name):
-                        done += self._mask_group(way, group, slices, attempt, partial(_beyond, told, done))
+                        done += self._mask_group(way, group, here, attempt, partial(_beyond, told, done))
                 except StoreRefused:
                     # What an index refuses to be asked is asked of all its documents next; then the refusal stands.
                     if way.candidates is None:
@@ -138,7 +140,12 @@ class Masking:
         return known if known and len(known) == len(found) else None
 
     def _mask_group(
-        self, way: _Way, group: str, slices: int, attempt: int, told: Callable[[int], None]
+        self,
+        way: _Way,
+        group: str,
+        layouts: Sequence[Layout],
+        attempt: int,
+        told: Callable[[int], None],
     ) -> int:
         done = 0
         if not is_masked_in_the_engine(self._item):
@@ -146,6 +153,8 @@ class Masking:
                 done += self._scan.mask(group.split(","), query, partial(_beyond, told, done))
                 self._server.refresh(group)
             return done
+        slices = slices_over([layout.shards for layout in layouts])
+        page = self._page(group, layouts, attempt)
         for first, part in self._parts(attempt, by_email=way.by_email):
             body = masking_body(self._item, part, candidates=way.candidates, first=first)
             # Conflicts with other writers are no error here: the recount finds what they kept from us.
@@ -154,12 +163,23 @@ class Masking:
                 group,
                 body,
                 slices=slices,
+                page=page,
                 object_name=self._item.name,
                 updated=partial(_beyond, told, done),
             )
             # The next part must find what this one has written.
             self._server.refresh(group)
         return done
+
+    def _page(self, group: str, layouts: Sequence[Layout], attempt: int) -> int:
+        held = self._server.shard_stats(group, only=_HELD)["_all"]["primaries"]
+        page = page_over(
+            int(held["docs"]["count"]),
+            int(held["store"]["size_in_bytes"]),
+            window=min((layout.window for layout in layouts), default=LARGEST_PAGE),
+        )
+        # The longer a page waits to be written, the more of it somebody else has written to meanwhile.
+        return min(page, _PAGE_AMONG_WRITERS) if attempt else page
 
     def _parts(self, attempt: int, *, by_email: bool) -> Iterator[tuple[bool, Part]]:
         size = self._ids_at_once if attempt < _ATTEMPTS_IN_PARTS else len(self._targets.contributor_ids)

@@ -34,6 +34,7 @@ def update_by_query(
     body: Mapping[str, Any],
     *,
     slices: int,
+    page: int,
     object_name: str,
     updated: Callable[[int], None],
 ) -> int:
@@ -46,6 +47,7 @@ def update_by_query(
             # Among busy writers a task that ends at the first conflict ends at once, however often it is tried.
             "conflicts": "proceed",
             "slices": str(slices),
+            "scroll_size": str(page),
             "expand_wildcards": "open,hidden",
             "ignore_unavailable": "false",
             "allow_no_indices": "false",
