@@ -9,58 +9,89 @@ allow is an error, since another reader may see other rows in it.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from erasure.rules import MASK, Rule
-from erasure.stores.s3.rows.base import Flaw, Path, RowCounts, RowRules, UnreadableRows
-from erasure.stores.s3.rows.compression import Packer, unpacked
-from erasure.stores.s3.rows.lines import line_blocks
-from erasure.stores.s3.rows.subjects import Subjects, masked_text
+from erasure.stores.s3.rows.base import Flaw, Path, RowRules, UnreadableRows
+from erasure.stores.s3.rows.compression import Packer, Readable
+from erasure.stores.s3.rows.lines import in_pieces
+from erasure.stores.s3.rows.passes import TextRows
+from erasure.stores.s3.rows.subjects import masked_text
 from erasure.stores.s3.rows.tally import Tally, shown_column
 
 _QUOTE = b'"'
+_END = b"\n"
+# What may stand around an id or email in a cell.
+_AROUND = b'" \t\r\n\x0b\x0c'
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _MASKED = MASK.lower().encode()
 
 
-class Delimited:
+class Delimited(TextRows):
     """Tables as text, their first row a header."""
 
-    needs_seek = False
-
     def __init__(self, *, delimiter: str, encoding: str, compression: str | None) -> None:
+        super().__init__(compression=compression)
         self._delimiter = delimiter.encode()
         self._encoding = encoding
-        self._compression = compression
 
-    def count(self, source: BinaryIO, rules: RowRules) -> RowCounts:
-        """What `rewrite` would change."""
-        return self._pass(source, None, rules)
+    def _judge(self, source: Readable, packer: Packer | None, rules: RowRules, tally: Tally) -> None:
+        def begun(header: bytes) -> _Table:
+            return _Table(header, rules, tally, self._delimiter, self._encoding, writes=packer is not None)
 
-    def rewrite(self, source: BinaryIO, sink: BinaryIO, rules: RowRules) -> RowCounts:
-        """Copies everything, but for the ruled cells of targets' rows."""
-        return self._pass(source, sink, rules)
+        in_pieces(source, _Pieces(packer, begun).take)
 
-    def _pass(self, source: BinaryIO, sink: BinaryIO | None, rules: RowRules) -> RowCounts:
-        packed = unpacked(source, self._compression)
-        packer: Packer | None = packed.packer(sink) if sink is not None else None
-        tally = Tally()
-        table: _Table | None = None
-        for rows, end in line_blocks(packed, _joined):
-            header = [] if table is not None else rows[:1]
-            if table is None:
-                table = _Table(
-                    header[0], rules, tally, self._delimiter, self._encoding, writes=packer is not None
-                )
-            kept = header + table.masked(rows[len(header) :])
-            if packer is not None and kept:
-                packer.write(b"\n".join(kept) + end)
-        if packer is not None:
-            packer.finish()
-        return tally.counts()
+
+class _Pieces:
+    """Cuts a table into its header and its rows; `begin` makes the table of a header."""
+
+    def __init__(self, packer: Packer | None, begin: Callable[[bytes], "_Table"]) -> None:
+        self._packer = packer
+        self._begin = begin
+        self._table: _Table | None = None
+
+    def take(self, data: bytes, ended: bool) -> int:
+        """All whole rows; the last one of all may lack its end."""
+        out: list[bytes] = []
+        at = 0
+        if self._table is None:
+            at = _row_end(data)
+            if not at and not ended:
+                return 0
+            at = at or len(data)
+            self._table = self._begin(_whole(data[:at]).removesuffix(b"\n"))
+            out.append(data[:at])
+        at = self._table.passed(data, at, out)
+        whole = len(data) if ended else data.rfind(b"\n") + 1
+        if at < whole:
+            # What the quick way does not take: an empty line, a last row without its end, or what is broken.
+            end = b"\n" if data[whole - 1 : whole] == b"\n" else b""
+            rows, unfinished = _joined(data[at : whole - len(end)].split(b"\n"))
+            at = whole - len(unfinished)
+            if ended and unfinished:
+                raise UnreadableRows(Flaw.QUOTES, "quotes are not balanced")
+            kept = self._table.masked(rows)
+            if kept:
+                out.append(b"\n".join(kept) + (b"\n" if unfinished else end))
+        if self._packer is not None:
+            self._packer.write(b"".join(out))
+        return at
+
+
+def _row_end(data: bytes) -> int:
+    """Where the first row ends; 0 where it does not."""
+    end = data.find(_END) + 1
+    while end and data.count(_QUOTE, 0, end) % 2:
+        end = data.find(_END, end) + 1
+    return end
+
+
+def _whole(row: bytes) -> bytes:
+    if row.count(_QUOTE) % 2:
+        raise UnreadableRows(Flaw.QUOTES, "quotes are not balanced")
+    return row
 
 
 def _joined(lines: list[bytes]) -> tuple[list[bytes], bytes]:
@@ -108,7 +139,42 @@ class _Table:
         self._id = columns[place.owner] if place.owner is not None else None
         self._email = columns[place.emails[0]] if place.emails else None
         self._ruled = [_Column(at=columns[cell.path], rule=cell.rule) for cell in place.cells]
-        self._look = _Look(rules.subjects, encoding)
+        self._ids = frozenset(_bare(rules.subjects.ids, encoding, (b"", b".0")))
+        self._emails = frozenset(_bare(rules.subjects.emails, encoding))
+        self._row, self._id_group, self._email_group = self._pattern(apart)
+
+    def passed(self, data: bytes, at: int, out: list[bytes]) -> int:
+        """Counts the well-formed rows from `at`, each with its end; `out` takes them as they are to be written."""
+        matched, groups = self._row.match, (self._id_group, self._email_group)
+        concerns, rows, kept_from = self._concerns, self._tally.rows, at
+        while (match := matched(data, at)) is not None:
+            rows += 1
+            end = match.end()
+            if concerns(*match.group(*groups)):
+                self._tally.rows = rows
+                line = match[1]
+                cells = self._quoted_cells(line) if _QUOTE in line else line.split(self._delimiter)
+                changed = self._weighed(cells)
+                if changed is not cells:
+                    new = self._delimiter.join(changed) if changed is not None else b""
+                    out += (data[kept_from:at], new)
+                    kept_from = end if changed is None else match.end(1)
+            at = end
+        self._tally.rows = rows
+        out.append(data[kept_from:at])
+        return at
+
+    def _pattern(self, apart: bytes) -> tuple[re.Pattern[bytes], int, int]:
+        """A whole row, and the groups of the cells that say whose it is; group 1 is all of it but its end."""
+        cell = rb'(?:"[^"]*+(?:""[^"]*+)*+"|[^"\r\n' + apart + rb"]*+)"
+        cells = [cell] * self._width
+        taken = sorted({at for at in (self._id, self._email) if at is not None})
+        for at in taken:
+            cells[at] = b"(" + cell + b")"
+        # An empty last group stands for what the table lacks.
+        none = len(taken) + 2
+        groups = [taken.index(at) + 2 if at is not None else none for at in (self._id, self._email)]
+        return re.compile(b"(" + apart.join(cells) + rb")\r?+\n()"), groups[0], groups[1]
 
     def masked(self, rows: list[bytes]) -> list[bytes]:
         """Counts the rows, which keep the `\\r` of an end `\\r\\n`, and returns them as they are to be written."""
@@ -127,7 +193,10 @@ class _Table:
                 what = "a carriage return stands alone, which other readers take for the end of the row"
                 raise UnreadableRows(Flaw.CELLS, what, self._tally.rows + 1)
             self._tally.rows += 1
-            if not self._concerns(cells, quoted=quoted):
+            if not self._concerns(
+                cells[self._id] if self._id is not None else b"",
+                cells[self._email] if self._email is not None else b"",
+            ):
                 continue
             changed = self._weighed(cells)
             if changed is None:
@@ -144,14 +213,12 @@ class _Table:
             )
         return cells
 
-    def _concerns(self, cells: list[bytes], *, quoted: bool) -> bool:
-        """Whether the row may be one of a target; most are not, and are told by their bytes alone."""
-        look = self._look
-        if self._id is not None and look.knows_id(_inner(cells[self._id]) if quoted else cells[self._id]):
+    def _concerns(self, owner: bytes, email: bytes) -> bool:
+        """Whether the row may be one of a target; most are not, and are told by the bytes of two cells alone."""
+        if owner.strip(_AROUND).lower() in self._ids:
             return True
-        return self._email is not None and look.knows_email(
-            _inner(cells[self._email]) if quoted else cells[self._email]
-        )
+        email = email.strip(_AROUND).lower()
+        return email in self._emails or email.startswith(_MASKED)
 
     def _weighed(self, cells: list[bytes]) -> list[bytes] | None:
         """The cells after the rules, the same list where nothing changes, or None where the row goes."""
@@ -226,26 +293,10 @@ def _inner(raw: bytes) -> bytes:
     return raw[1:-1].replace(_QUOTE * 2, _QUOTE) if raw.startswith(_QUOTE) else raw
 
 
-class _Look:
-    """The targets in bytes, so that a row need not be decoded to be nobody's; never less than `Subjects` finds."""
-
-    def __init__(self, subjects: Subjects, encoding: str) -> None:
-        self._ids = _encoded(subjects.ids, encoding)
-        self._folded = _encoded(subjects.folded, encoding)
-        self._emails = _encoded(subjects.emails, encoding)
-
-    def knows_id(self, cell: bytes) -> bool:
-        if cell in self._ids:
-            return True
-        cell = cell.strip()
-        return cell in self._ids or cell.lower() in self._folded or cell.removesuffix(b".0") in self._ids
-
-    def knows_email(self, cell: bytes) -> bool:
-        # Blanks and letters of ASCII alone, as emails are compared.
-        cell = cell.strip().lower()
-        return cell in self._emails or cell.startswith(_MASKED)
-
-
-def _encoded(texts: Iterable[str], encoding: str) -> frozenset[bytes]:
-    # What the encoding cannot write does not stand in the file.
-    return frozenset(raw for text in texts if (raw := text.encode(encoding, errors="ignore")))
+def _bare(texts: Iterable[str], encoding: str, ends: Sequence[bytes] = (b"",)) -> Iterator[bytes]:
+    """Texts as cells hold them, without what may stand around them: never fewer than `Subjects` finds."""
+    for text in texts:
+        # What the encoding cannot write does not stand in the file.
+        if raw := text.encode(encoding, errors="ignore"):
+            inner = raw.replace(_QUOTE, _QUOTE * 2)
+            yield from ((inner + end).strip(_AROUND).lower() for end in ends)

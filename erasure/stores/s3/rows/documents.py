@@ -15,6 +15,7 @@ import orjson
 
 from erasure.rules import Person, Rule
 from erasure.stores.s3.rows.base import Flaw, Path, Place, RowRules, RuledCell, UnreadableRows
+from erasure.stores.s3.rows.flat import FlatLook
 from erasure.stores.s3.rows.splice import Wanted, spans_of, spliced
 from erasure.stores.s3.rows.subjects import masked_text
 from erasure.stores.s3.rows.tally import Tally, shown_key
@@ -32,15 +33,6 @@ class _Known:
     below: dict[str, "_Known"] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _QuickLook:
-    """Of rows that are flat: the keys that they may have, and those that say whose one is."""
-
-    keys: frozenset[str]
-    owner: str | None
-    email: str | None
-
-
 class DocumentRows:
     """Judges documents one after the other; `writes` is whether they are to be written."""
 
@@ -54,7 +46,7 @@ class DocumentRows:
         self._wanted = _wanted(paths)
         self._decisive = frozenset(step for path in paths for step in path)
         self._number = 0
-        self._quick = _quick_look(rules, self._known)
+        self.flat = _flat_look(rules, self._known)
 
     def masked(self, raw: bytes) -> bytes | None:
         """The document after the rules: the same object where nothing changes, None where the row goes."""
@@ -68,9 +60,13 @@ class DocumentRows:
         except RecursionError:
             raise UnreadableRows(Flaw.FORMAT, "it is nested too deeply", self._number) from None
 
+    def pass_by(self, rows: int) -> None:
+        """Counts rows that were judged elsewhere, so that errors name the right one."""
+        self._number += rows
+
     def _masked(self, raw: bytes) -> bytes | None:
         document = _parsed(raw)
-        if self._quick is not None and self._is_nobodys(raw, document, self._quick):
+        if self.flat is not None and self._is_nobodys(raw, document, self.flat):
             self._tally.rows += 1
             return raw
         self._require_one_meaning(raw, document)
@@ -92,9 +88,9 @@ class DocumentRows:
                 changes.update({location + below: new for below, new in found.items()})
         return self._spliced(raw, document, changes) if changes and self._writes else raw
 
-    def _is_nobodys(self, raw: bytes, document: Any, look: "_QuickLook") -> bool:
+    def _is_nobodys(self, raw: bytes, document: Any, look: FlatLook) -> bool:
         """Whether a flat document is well-formed, registered, and no target's: what most are, so it is quick."""
-        if type(document) is not dict or not document.keys() <= look.keys:
+        if type(document) is not dict or (look.keys is not None and not document.keys() <= look.keys):
             return False
         # As many keys in the bytes as were parsed: none stands twice, and there is nothing nested.
         if raw.count(b'":') != len(document) or _is_spread(raw):
@@ -152,17 +148,20 @@ class DocumentRows:
         return result
 
 
-def _quick_look(rules: RowRules, known: _Known) -> _QuickLook | None:
+def _flat_look(rules: RowRules, known: _Known) -> FlatLook | None:
+    """None where rows may hold elements of several people, or say deeper within whose they are."""
     if len(rules.places) != 1 or rules.places[0].element:
         return None
     place = rules.places[0]
     deciding = [path for path in (place.owner, *place.emails) if path is not None]
-    if len(place.emails) > 1 or any(len(path) > 1 for path in deciding):
+    if len(place.emails) > 1 or any(len(path) > 1 for path in deciding) or len(set(deciding)) < len(deciding):
         return None
-    return _QuickLook(
-        keys=frozenset(key for key, below in known.below.items() if below.covers and not below.below),
+    registered = frozenset(key for key, below in known.below.items() if below.covers and not below.below)
+    return FlatLook(
+        keys=None if known.covers else registered,
         owner=place.owner[0] if place.owner else None,
         email=place.emails[0][0] if place.emails else None,
+        cells=tuple((cell.path[0], cell.rule) for cell in place.cells if len(cell.path) == 1),
     )
 
 

@@ -1,54 +1,63 @@
 """JSON lines: a document a line; blank lines and line ends stay as they are.
 
 Holds: `JsonLines`.
-Add here: nothing; what a document changes to is in `documents.py`.
+Add here: nothing; what a document changes to is in `documents.py`, and in `flat.py` for many at once.
 Keep out: documents that span lines (`json_values.py`).
 """
 
-from typing import BinaryIO
-
-from erasure.stores.s3.rows.base import RowCounts, RowRules
-from erasure.stores.s3.rows.compression import Packer, unpacked
+from erasure.stores.s3.rows.base import RowRules
+from erasure.stores.s3.rows.compression import Packer, Readable
 from erasure.stores.s3.rows.documents import DocumentRows
-from erasure.stores.s3.rows.lines import line_blocks
+from erasure.stores.s3.rows.flat import FlatRows
+from erasure.stores.s3.rows.lines import in_pieces
+from erasure.stores.s3.rows.passes import TextRows
 from erasure.stores.s3.rows.tally import Tally
 
 _BOM = b"\xef\xbb\xbf"
 
 
-class JsonLines:
+class JsonLines(TextRows):
     """A document a line."""
 
-    needs_seek = False
-
-    def __init__(self, *, compression: str | None) -> None:
-        self._compression = compression
-
-    def count(self, source: BinaryIO, rules: RowRules) -> RowCounts:
-        """What `rewrite` would change."""
-        return self._pass(source, None, rules)
-
-    def rewrite(self, source: BinaryIO, sink: BinaryIO, rules: RowRules) -> RowCounts:
-        """Copies everything, but for the ruled values of targets."""
-        return self._pass(source, sink, rules)
-
-    def _pass(self, source: BinaryIO, sink: BinaryIO | None, rules: RowRules) -> RowCounts:
-        packed = unpacked(source, self._compression)
-        packer: Packer | None = packed.packer(sink) if sink is not None else None
-        tally = Tally()
-        documents = DocumentRows(rules, tally, writes=packer is not None)
-        begin = b""
-        for number, (lines, end) in enumerate(line_blocks(packed)):
-            if not number and lines[0].startswith(_BOM):
-                begin, lines[0] = _BOM, lines[0][len(_BOM) :]
-            kept = [new for line in lines if (new := _masked(documents, line)) is not None]
-            if packer is not None:
-                packer.write(begin + b"\n".join(kept) + (end if kept else b""))
-            begin = b""
-        if packer is not None:
-            packer.finish()
-        return tally.counts()
+    def _judge(self, source: Readable, packer: Packer | None, rules: RowRules, tally: Tally) -> None:
+        in_pieces(source, _Lines(packer, rules, tally).take)
 
 
-def _masked(documents: DocumentRows, line: bytes) -> bytes | None:
-    return documents.masked(line) if line and not line.isspace() else line
+class _Lines:
+    def __init__(self, packer: Packer | None, rules: RowRules, tally: Tally) -> None:
+        self._packer = packer
+        self._documents = DocumentRows(rules, tally, writes=packer is not None)
+        self._flat = FlatRows(rules, self._documents.flat, tally, writes=packer is not None)
+        self._has_begun = False
+
+    def take(self, data: bytes, ended: bool) -> int:
+        """All whole lines; the last one of all may lack its end."""
+        whole = len(data) if ended else data.rfind(b"\n") + 1
+        if not whole:
+            return 0
+        at = len(_BOM) if not self._has_begun and data.startswith(_BOM) else 0
+        self._has_begun = True
+        out = [data[:at]]
+        # A shape ends with a line, so that no part of the next one is passed by.
+        while at < whole:
+            at, rows = self._flat.passed(data, at, out)
+            self._documents.pass_by(rows)
+            if at < whole:
+                at = self._line(data, at, whole, out)
+        if self._packer is not None:
+            self._packer.write(b"".join(out))
+        return whole
+
+    def _line(self, data: bytes, at: int, whole: int, out: list[bytes]) -> int:
+        """Judges one line by itself; returns where the next begins."""
+        found = data.find(b"\n", at, whole)
+        end, after = (whole, whole) if found < 0 else (found, found + 1)
+        line = data[at:end]
+        if not line or line.isspace():
+            out.append(data[at:after])
+            return after
+        new = self._documents.masked(line)
+        self._flat.learn(line, b"\n")
+        if new is not None:
+            out += (new, data[end:after])
+        return after

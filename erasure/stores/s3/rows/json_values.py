@@ -2,59 +2,43 @@
 
 An array is never held as a whole: its elements are found by their bytes, and each is a row.
 Holds: `JsonValues`.
-Add here: nothing; what a document changes to is in `documents.py`.
+Add here: nothing; what a document changes to is in `documents.py`, and in `flat.py` for many at once.
 Keep out: a row longer than `ROW_AT_MOST`, and so any object that holds a long array: it is an error.
 """
 
 import re
-from typing import BinaryIO
 
-from erasure.stores.s3.rows.base import ROW_AT_MOST, Flaw, RowCounts, RowRules, UnreadableRows
-from erasure.stores.s3.rows.compression import CHUNK, Packer, Readable, unpacked
+from erasure.stores.s3.rows.base import ROW_AT_MOST, Flaw, RowRules, UnreadableRows
+from erasure.stores.s3.rows.compression import CHUNK, Packer, Readable
 from erasure.stores.s3.rows.documents import DocumentRows
+from erasure.stores.s3.rows.flat import FlatRows
+from erasure.stores.s3.rows.passes import TextRows
 from erasure.stores.s3.rows.splice import element_end
 from erasure.stores.s3.rows.tally import Tally
 
 _BLANKS = re.compile(rb"[ \t\r\n]*+")
 _BEGIN = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*+(\[?)[ \t\r\n]*+")
+# Of rows that are passed by at once, what stands behind each is known too.
+_ANOTHER = rb"(?=\{)"
 _NO_ROWS = "it is neither an array of objects nor one object after the other"
 
 
-class JsonValues:
+class JsonValues(TextRows):
     """Objects in an array, or one after the other."""
 
-    needs_seek = False
-
-    def __init__(self, *, compression: str | None) -> None:
-        self._compression = compression
-
-    def count(self, source: BinaryIO, rules: RowRules) -> RowCounts:
-        """What `rewrite` would change."""
-        return self._pass(source, None, rules)
-
-    def rewrite(self, source: BinaryIO, sink: BinaryIO, rules: RowRules) -> RowCounts:
-        """Copies everything, but for the ruled values of targets."""
-        return self._pass(source, sink, rules)
-
-    def _pass(self, source: BinaryIO, sink: BinaryIO | None, rules: RowRules) -> RowCounts:
-        packed = unpacked(source, self._compression)
-        packer: Packer | None = packed.packer(sink) if sink is not None else None
-        tally = Tally()
-        _Values(packed, packer, DocumentRows(rules, tally, writes=packer is not None)).pass_by(
-            delete=rules.delete
-        )
-        if packer is not None:
-            packer.finish()
-        return tally.counts()
+    def _judge(self, source: Readable, packer: Packer | None, rules: RowRules, tally: Tally) -> None:
+        _Values(source, packer, rules, tally).pass_by()
 
 
 class _Values:
     """Goes through the bytes once; `_at` is where it stands in what it holds of them."""
 
-    def __init__(self, source: Readable, packer: Packer | None, documents: DocumentRows) -> None:
+    def __init__(self, source: Readable, packer: Packer | None, rules: RowRules, tally: Tally) -> None:
         self._source = source
         self._packer = packer
-        self._documents = documents
+        self._delete = rules.delete
+        self._documents = DocumentRows(rules, tally, writes=packer is not None)
+        self._flat = FlatRows(rules, self._documents.flat, tally, writes=packer is not None, behind=_ANOTHER)
         self._data = b""
         self._at = 0
         self._ended = False
@@ -63,7 +47,7 @@ class _Values:
         self._out: list[bytes] = []
         self._kept = 0
 
-    def pass_by(self, *, delete: bool) -> None:
+    def pass_by(self) -> None:
         """Every element, and what stands between them."""
         while not self._ended and len(self._data) < CHUNK:
             self._more()
@@ -73,9 +57,9 @@ class _Values:
         self._out.append(self._data[: self._at])
         number = 0
         while self._has_element(is_array=is_array, first=not number):
-            number += 1
+            number += 1 + self._many()
             self._element()
-        if delete and not is_array and number == 1 and not self._kept:
+        if self._delete and not is_array and number == 1 and not self._kept:
             # What would be left is no JSON; whoever wrote the object wrote one person into it.
             what = "the whole object is one row, which cannot go without it"
             raise UnreadableRows(Flaw.VALUE, what)
@@ -105,12 +89,29 @@ class _Values:
             self._more()
             at = self._at + passed
 
+    def _many(self) -> int:
+        """Passes by elements whose shape is known, as long as another follows; returns how many."""
+        # Of what stands around one that goes, something has to go with it.
+        if self._delete:
+            return 0
+        out: list[bytes] = []
+        self._at, rows = self._flat.passed(self._data, self._at, out)
+        if rows:
+            self._out += [self._gap, *out] if self._kept else out
+            self._gap = b""
+            self._kept += rows
+            self._documents.pass_by(rows)
+        return rows
+
     def _element(self) -> None:
         while (end := element_end(self._data, self._at)) is None:
             if self._ended:
                 raise UnreadableRows(Flaw.FORMAT, "the JSON ends before its end")
             self._more()
-        new = self._documents.masked(self._data[self._at : end])
+        raw = self._data[self._at : end]
+        new = self._documents.masked(raw)
+        if self._gap:
+            self._flat.learn(raw, self._gap)
         if new is not None:
             # Before the first that stays there is what stood before the first of all.
             self._out += [self._gap, new] if self._kept else [new]

@@ -1,0 +1,42 @@
+"""One pass over rows as text: unpacked, judged, and packed again as they were.
+
+Holds: `TextRows`, what the codecs of text have in common.
+Add here: what every such format does before or behind its rows.
+Keep out: a format's rows (a module each), and Parquet, which is neither packed as a whole nor read from its beginning.
+"""
+
+from typing import BinaryIO
+
+from erasure.stores.s3.rows.base import RowCounts, RowRules
+from erasure.stores.s3.rows.compression import Packer, Readable, unpacked
+from erasure.stores.s3.rows.tally import Tally
+
+
+class TextRows:
+    """A codec that goes through its source once; a format says by `_judge` how."""
+
+    needs_seek = False
+
+    def __init__(self, *, compression: str | None) -> None:
+        self._compression = compression
+
+    def count(self, source: BinaryIO, rules: RowRules) -> RowCounts:
+        """What `rewrite` would change."""
+        return self._pass(source, None, rules)
+
+    def rewrite(self, source: BinaryIO, sink: BinaryIO, rules: RowRules) -> RowCounts:
+        """Copies everything, but for what is ruled of targets."""
+        return self._pass(source, sink, rules)
+
+    def _pass(self, source: BinaryIO, sink: BinaryIO | None, rules: RowRules) -> RowCounts:
+        packed = unpacked(source, self._compression)
+        packer: Packer | None = packed.packer(sink) if sink is not None else None
+        tally = Tally()
+        self._judge(packed, packer, rules, tally)
+        if packer is not None:
+            packer.finish()
+        return tally.counts()
+
+    def _judge(self, source: Readable, packer: Packer | None, rules: RowRules, tally: Tally) -> None:
+        """Takes all of the source, and gives to the packer, where there is one, what is to be written."""
+        raise NotImplementedError
