@@ -15,7 +15,7 @@ import orjson
 
 from erasure.rules import Person, Rule
 from erasure.stores.s3.rows.base import Flaw, Path, Place, RowRules, RuledCell, UnreadableRows
-from erasure.stores.s3.rows.flat import FlatLook
+from erasure.stores.s3.rows.shapes import FlatLook
 from erasure.stores.s3.rows.splice import Wanted, spans_of, spliced
 from erasure.stores.s3.rows.subjects import masked_text
 from erasure.stores.s3.rows.tally import Tally, shown_key

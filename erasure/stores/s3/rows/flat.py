@@ -1,75 +1,34 @@
 """Flat JSON rows, many at once: a row that was read shows how its writer writes, and a pattern of it takes the others.
 
-A pattern takes well-formed JSON alone, with exactly the keys, blanks and order of the row that it was learned from.
-What it does not take (nested, or escaped where it matters) is for `documents.py`, which decides the same.
 Holds: `FlatRows`.
-Add here: another form of a value that many rows have.
-Keep out: rows that are not flat (`documents.py`), and what lies between rows (`json_lines.py`, `json_values.py`).
+Add here: another way to tell sooner that rows are nobody's.
+Keep out: patterns (`shapes.py`), rows that are not flat (`documents.py`, which decides the same of every row), and what
+lies between rows (`json_lines.py`, `json_values.py`).
 """
 
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import lru_cache
+from itertools import compress, count
+from operator import or_
 
 import numpy as np
 
-from erasure.rules import MASK, Rule
+from erasure.rules import MASK
 from erasure.stores.s3.rows.base import RowRules
+from erasure.stores.s3.rows.shapes import FlatLook, Shape, shape_of
 from erasure.stores.s3.rows.subjects import Subjects, Verdict, masked_text
 from erasure.stores.s3.rows.tally import Tally
 
 _NULL = b"null"
 _MASKED = f'"{MASK}'.encode()
-_BLANK = rb"[ \t\r\n]*+"
-_NUMBER = rb"-?+(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?+[0-9]++)?+"
-# Any text, where there is neither a backslash nor a control character in what is read: much the quickest pattern.
-_QUICK = rb'"[^"]*+"'
-_PLAIN = rb'"[^"\\\x00-\x1f]*+"'
-_CAREFUL = rb'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+"'
-# An id or email that is compared by its bytes: no blanks to trim, nothing beyond ASCII.
-_TOKEN = rb'"[^"\\\x00-\x20\x7f-\xff]*+"'
-_WHOLE = rb"(?:0|[1-9][0-9]{0,17})"
-_BEGIN = re.compile(rb"\{" + _BLANK)
-_MEMBER = re.compile(
-    rb'"([^"\\\x00-\x1f]*+)"'
-    + _BLANK
-    + b":"
-    + _BLANK
-    + b"("
-    + _CAREFUL
-    + b"|"
-    + _NUMBER
-    + b"|true|false|null)"
-    b"(" + _BLANK + rb"(?:,(?=" + _BLANK + rb'")|\})' + _BLANK + b")"
-)
 _SHAPES = 8
 _LEARNED_AT_MOST = 32
 _REMEMBERED_AT_MOST = 100_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class FlatLook:
-    """Which rows are flat: the keys that they may have (None: any), those that say whose a row is, and the rules."""
-
-    keys: frozenset[str] | None
-    owner: str | None
-    email: str | None
-    cells: tuple[tuple[str, Rule], ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Shape:
-    """Rows with one order of keys, and what stands behind each. `controls`: control characters of a row, none of them
-    in its texts. The others are numbers of groups; where a row has no id or email, of an empty one.
-    """
-
-    quick: re.Pattern[bytes]
-    careful: re.Pattern[bytes]
-    controls: int
-    owner: int
-    email: int
-    cells: tuple[tuple[int, Rule], ...]
+_Match = re.Match[bytes]
+# Where rows end, how many they are, and matches of those that may be a target's.
+_Found = tuple[int, int, list[_Match]]
 
 
 class FlatRows:
@@ -83,10 +42,11 @@ class FlatRows:
         self._tally = tally
         self._writes = writes
         self._behind = behind
-        self._shapes: dict[bytes, _Shape] = {}
+        self._shapes: list[Shape] = []
         self._left_to_learn = _LEARNED_AT_MOST if look is not None else 0
         self._ids = frozenset(_written_ids(rules.subjects))
-        self._emails = frozenset(f'"{email}"'.lower().encode() for email in rules.subjects.emails)
+        emails = (f'"{email}"'.lower().encode() for email in rules.subjects.emails)
+        self._emails = frozenset([_MASKED, *emails])
         self._verdicts: dict[tuple[bytes, bytes], Verdict] = {}
         self._data = b""
         self._end = 0
@@ -97,14 +57,11 @@ class FlatRows:
         if not self._left_to_learn or self._look is None:
             return
         # What follows the gap in an array; where nothing need follow, it does no harm.
-        if any(shape.careful.match(raw + gap + b"{") for shape in self._shapes.values()):
+        if any(shape.careful.match(raw + gap + b"{") for shape in self._shapes):
             return
         self._left_to_learn -= 1
-        key, shape = _shape_of(raw, gap, self._look, self._behind) or (b"", None)
-        if shape is not None:
-            self._shapes = {key: shape, **self._shapes}
-            while len(self._shapes) > _SHAPES:
-                self._shapes.popitem()
+        if (shape := shape_of(raw, gap, self._look, self._behind)) is not None:
+            self._shapes = [shape, *self._shapes[: _SHAPES - 1]]
 
     def passed(self, data: bytes, at: int, out: list[bytes]) -> tuple[int, int]:
         """Where it stands behind all rows from `at` that have one known shape, and how many these are; `out` takes them
@@ -114,15 +71,9 @@ class FlatRows:
             return at, 0
         if data is not self._data:
             self._look_at(data)
-        for shape in self._shapes.values():
-            patterns = (shape.quick, shape.careful) if self._is_plain else (shape.careful,)
-            for pattern in patterns:
-                if pattern.match(data, at, self._end) is None:
-                    break
-                end, rows, suspects = self._run(shape, pattern, data, at)
-                if pattern is shape.quick and _controls(data, at, end) != rows * shape.controls:
-                    # A text with a line end in it is no JSON, and would have hidden a row.
-                    continue
+        for shape in self._shapes:
+            if shape.careful.match(data, at, self._end) is not None:
+                end, rows, suspects = self._lines(shape, data, at) or self._run(shape, data, at)
                 self._tally.rows += rows
                 self._write(data, at, end, self._changes(shape, suspects), out)
                 return end, rows
@@ -139,13 +90,40 @@ class FlatRows:
                 # Or a letter of which the rest has not been read yet.
                 self._end = error.start
 
-    def _run(
-        self, shape: _Shape, pattern: re.Pattern[bytes], data: bytes, at: int
-    ) -> tuple[int, int, list[re.Match[bytes]]]:
-        """All rows that follow each other; suspects are no fewer than those of targets."""
+    def _lines(self, shape: Shape, data: bytes, at: int) -> _Found | None:
+        """All rows up to the last whole line, where every one has that shape and is easy to read; else None.
+
+        Each match begins with a line. Where no control character stands outside of their bare forms, no line lies
+        between them, and none is hidden in a text.
+        """
+        end = data.rfind(b"\n", at, self._end - 1) + 1
+        if shape.quick is None or not self._is_plain or end <= at:
+            return None
+        # One sign more, for what must follow.
+        found = shape.quick.findall(data, at, end + 1)
+        controls = np.frombuffer(data, np.uint8, end - at, at) < ord(" ")
+        if int(np.count_nonzero(controls)) != len(found) * shape.controls:
+            return None
+        columns = list(zip(*found, strict=True))
+        owners, emails = columns[shape.owner - 1], columns[shape.email - 1]
+        told = b"".join(owners) + b"".join(emails)
+        if not told.isascii() or b" " in told or b"\x7f" in told:
+            return None
+        if told != told.lower():
+            # Who wears a mask is a suspect too; the mask stands among the emails.
+            emails = tuple(_MASKED if each.startswith(_MASKED) else each.lower() for each in emails)
+            owners = tuple(each.lower() for each in owners)
+        concerned = map(or_, map(self._ids.__contains__, owners), map(self._emails.__contains__, emails))
+        suspects = list(compress(count(), concerned))
+        matches = list(_rows_at(shape, data, at, end, suspects))
+        known = [match for match in matches if match is not None]
+        return (end, len(found), known) if len(known) == len(matches) else None
+
+    def _run(self, shape: Shape, data: bytes, at: int) -> _Found:
+        """All rows that follow each other, and of these no fewer than those of targets."""
         ids, emails, groups = self._ids, self._emails, (shape.owner, shape.email)
         rows, suspects = 0, []
-        for match in pattern.finditer(data, at, self._end):
+        for match in shape.careful.finditer(data, at, self._end):
             if match.start() != at:
                 break
             at = match.end()
@@ -155,7 +133,7 @@ class FlatRows:
                 suspects.append(match)
         return at, rows, suspects
 
-    def _changes(self, shape: _Shape, suspects: list[re.Match[bytes]]) -> Iterator[tuple[int, int, bytes]]:
+    def _changes(self, shape: Shape, suspects: list[_Match]) -> Iterator[tuple[int, int, bytes]]:
         """(from, to, new bytes), in order."""
         tally, delete = self._tally, self._rules.delete
         for match in suspects:
@@ -177,7 +155,7 @@ class FlatRows:
                 new = masked_text(rule, text, verdict.person)
                 if new != text:
                     tally.cells += 1
-                    yield match.start(group), match.end(group), _written(new, old)
+                    yield match.start(group), match.end(group), _written(new, ascii_only=old.isascii())
             tally.to_mask += tally.cells > before
 
     def _verdict(self, owner: bytes, email: bytes) -> Verdict:
@@ -203,6 +181,15 @@ class FlatRows:
             out.append(data[at:end])
 
 
+def _rows_at(shape: Shape, data: bytes, at: int, end: int, numbers: list[int]) -> Iterator[_Match | None]:
+    """Rows by their numbers, of rows that follow each other."""
+    if not numbers:
+        return
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8, end - at, at) == ord("\n")) + at + 1
+    for number in numbers:
+        yield shape.careful.match(data, int(ends[number * shape.lines - 1]) if number else at)
+
+
 def _written_ids(subjects: Subjects) -> Iterator[bytes]:
     """Every way in which a token can name a target, in lower letters."""
     for one in subjects.ids:
@@ -220,69 +207,6 @@ def _text(raw: bytes) -> str | None:
     return raw.strip(b'"').decode()
 
 
-def _written(text: str | None, old: bytes) -> bytes:
-    return json.dumps(text, ensure_ascii=old.isascii()).encode("utf-8", "surrogatepass")
-
-
-def _controls(data: bytes, at: int, end: int) -> int:
-    return int(np.count_nonzero(np.frombuffer(data, np.uint8, end - at, at) < ord(" ")))
-
-
-def _shape_of(raw: bytes, gap: bytes, look: FlatLook, behind: bytes) -> tuple[bytes, _Shape] | None:
-    """The shape of a row, and what names it; None where it is not flat, or has a key twice or one nobody registered."""
-    begin = _BEGIN.match(raw)
-    if begin is None:
-        return None
-    at, literals, members = begin.end(), [begin[0]], dict[str, bytes]()
-    closed = False
-    while not closed:
-        member = _MEMBER.match(raw, at)
-        if member is None:
-            return None
-        key = member[1].decode("utf-8", "replace")
-        if key in members or (look.keys is not None and key not in look.keys):
-            return None
-        literals[-1] += raw[at : member.start(2)]
-        members[key] = member[2]
-        literals.append(member[3])
-        at, closed = member.end(), b"}" in member[3]
-    if at != len(raw):
-        return None
-    literals[-1] += gap
-    rules = {key: rule for key, rule in look.cells}
-    quick, careful = (
-        re.compile(_pattern(literals, members, look, text) + behind) for text in (_QUICK, _CAREFUL)
-    )
-    group_of = dict(
-        zip((key for key in members if _is_taken(key, look)), range(1, careful.groups + 1), strict=False)
-    )
-    return careful.pattern, _Shape(
-        quick=quick,
-        careful=careful,
-        controls=sum(byte < ord(" ") for literal in literals for byte in literal),
-        owner=group_of.get(look.owner, careful.groups),
-        email=group_of.get(look.email, careful.groups),
-        cells=tuple((group, rules[key]) for key, group in group_of.items() if key in rules),
-    )
-
-
-def _is_taken(key: str, look: FlatLook) -> bool:
-    return key in (look.owner, look.email) or any(key == cell for cell, _ in look.cells)
-
-
-def _pattern(literals: list[bytes], members: dict[str, bytes], look: FlatLook, text: bytes) -> bytes:
-    """A row as a pattern, with a group for each value that is taken, and an empty last one for those that it lacks."""
-    parts = [re.escape(literals[0])]
-    for (key, sample), literal in zip(members.items(), literals[1:], strict=True):
-        if key == look.owner:
-            parts.append(b"(" + _TOKEN + b"|" + _WHOLE + b"|null)")
-        elif key == look.email:
-            parts.append(b"(" + _TOKEN + b"|null)")
-        elif _is_taken(key, look):
-            parts.append(b"(" + _PLAIN + b"|null)")
-        else:
-            # What the sample was is tried first.
-            both = (text, _NUMBER) if sample.startswith(b'"') else (_NUMBER, text)
-            parts.append(b"(?:" + b"|".join(both) + b"|true|false|null)")
-        parts.append(re.escape(literal))
-    return b"".join(parts) + b"()"
+@lru_cache(maxsize=1024)
+def _written(text: str | None, *, ascii_only: bool) -> bytes:
+    return json.dumps(text, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
