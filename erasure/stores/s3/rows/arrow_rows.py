@@ -51,8 +51,9 @@ class ArrowRows:
         tally.meet(unknown, row=None, writes=writes)
         self._verdicts: dict[tuple[str | None, tuple[str, ...]], Verdict] = {}
         subjects = rules.subjects
-        self._ids = pa.array(sorted(subjects.ids), pa.string())
-        self._folded = pa.array(sorted(subjects.folded), pa.string())
+        # Letters of ASCII alone, as Arrow lowers them.
+        ids = {one.encode().lower().decode() for one in subjects.ids}
+        self._ids = pa.array(sorted(ids | {f"{one}.0" for one in ids}), pa.string())
         self._emails = pa.array(sorted(subjects.emails), pa.string())
 
     def masked(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -116,18 +117,11 @@ class ArrowRows:
         return known
 
     def _looks_like_id(self, owners: Any) -> Any:
-        trimmed = pc.utf8_trim(owners, characters=ASCII_BLANKS)
-        found = pc.or_(
-            pc.is_in(trimmed, value_set=self._ids), pc.is_in(pc.ascii_lower(trimmed), value_set=self._folded)
-        )
-        whole = pc.ends_with(trimmed, ".0")
-        if not pc.any(whole).as_py():
-            return found
-        return pc.or_(found, pc.is_in(pc.utf8_slice_codeunits(trimmed, 0, -2), value_set=self._ids))
+        """Never fewer than a verdict finds: any case, blanks around it, a whole number as a float."""
+        return pc.is_in(_bare(owners), value_set=self._ids)
 
     def _looks_like_email(self, emails: Any) -> Any:
-        trimmed = pc.utf8_trim(emails, characters=ASCII_BLANKS)
-        found = pc.is_in(pc.ascii_lower(trimmed), value_set=self._emails)
+        found = pc.is_in(_bare(emails), value_set=self._emails)
         return pc.or_(found, pc.fill_null(pc.starts_with(emails, MASK), False))
 
     def _changed(self, elements: Any, place: Place, persons: dict[int, Person]) -> Any:
@@ -151,3 +145,7 @@ class ArrowRows:
             result = mapped(result, cell.path, np.arange(len(elements)), write, whole=cell.rule is Rule.CLEAR)
         self._tally.to_mask += int(touched.sum())
         return result
+
+
+def _bare(texts: Any) -> Any:
+    return pc.ascii_lower(pc.ascii_trim(texts, characters=ASCII_BLANKS))
