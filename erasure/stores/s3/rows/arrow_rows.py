@@ -6,6 +6,8 @@ Add here: another way to tell of many rows at once whose they are.
 Keep out: files (`parquet.py`), schemas and values (`arrow_schema.py`, `arrow_values.py`), and the rules.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,16 +20,24 @@ from erasure.stores.s3.rows.arrow_values import (
     differences,
     mapped,
     masked_values,
-    numbers,
     replaced,
     texts_at,
     texts_with_elements,
+    truths,
 )
 from erasure.stores.s3.rows.base import Flaw, Place, RowRules, RuledCell, UnreadableRows
 from erasure.stores.s3.rows.subjects import Verdict
 from erasure.stores.s3.rows.tally import Tally, shown_column
 
 _REMEMBERED_AT_MOST = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Persons:
+    """Of the elements of a batch: which masking is for, and whose one of these is."""
+
+    theirs: Any
+    person: Callable[[int], Person]
 
 
 class ArrowRows:
@@ -53,6 +63,7 @@ class ArrowRows:
         subjects = rules.subjects
         # Letters of ASCII alone, as Arrow lowers them.
         ids = {one.encode().lower().decode() for one in subjects.ids}
+        self._exact = pa.array(sorted(subjects.ids), pa.string())
         self._ids = pa.array(sorted(ids | {f"{one}.0" for one in ids}), pa.string())
         self._emails = pa.array(sorted(subjects.emails), pa.string())
 
@@ -66,27 +77,45 @@ class ArrowRows:
             def weigh(elements: Any, rows: Any, place: Place = place) -> Any:
                 persons = self._persons(elements, place)
                 if self._rules.delete:
-                    self._tally.to_mask += len(persons)
-                    gone[rows[list(persons)]] = True
+                    self._tally.to_mask += int(persons.theirs.sum())
+                    gone[rows[persons.theirs]] = True
                     return elements
-                return self._changed(elements, place, persons) if persons else elements
+                return self._changed(elements, place, persons) if persons.theirs.any() else elements
 
             changed = mapped(changed, place.element, everyone, weigh)
         if gone.any():
             return batch.filter(pa.array(~gone))
         return batch if changed is root else pa.RecordBatch.from_struct_array(changed).cast(batch.schema)
 
-    def _persons(self, elements: Any, place: Place) -> dict[int, Person]:
-        """Number of the element -> whose it is, of those that masking is for."""
+    def _persons(self, elements: Any, place: Place) -> "_Persons":
+        """The elements that masking is for."""
         if not pa.types.is_struct(elements.type):
             raise UnreadableRows(Flaw.VALUE, f"{'.'.join(place.element)} is no object")
         self._tally.rows += len(elements) - elements.null_count
         owners = texts_at(elements, place.owner) if place.owner is not None else None
         emails = [texts_with_elements(elements, path) for path in place.emails]
-        suspects = set() if owners is None else set(numbers(self._looks_like_id(owners)))
+        certain = np.zeros(len(elements), dtype=bool)
+        suspects: set[int] = set()
+        if owners is not None:
+            # Most targets are named by the very id, which decides whatever else there is.
+            certain = truths(pc.is_in(owners, value_set=self._exact))
+            suspects = set(np.flatnonzero(truths(self._looks_like_id(owners)) & ~certain).tolist())
         for texts, rows in emails:
-            suspects |= {int(rows[at]) for at in numbers(self._looks_like_email(texts))}
-        return self._judged(sorted(suspects), owners, emails) if suspects else {}
+            found = rows[truths(self._looks_like_email(texts))]
+            suspects.update(found[~certain[found]].tolist())
+        self._tally.of_targets += int(certain.sum())
+        judged = self._judged(sorted(suspects), owners, emails) if suspects else {}
+        certain[list(judged)] = True
+
+        def person(at: int) -> Person:
+            known = (
+                judged.get(at) or self._verdict(owners[at].as_py() if owners is not None else None, ()).person
+            )
+            if known is None:
+                raise UnreadableRows(Flaw.VALUE, "an id is a target's in one look and not in another")
+            return known
+
+        return _Persons(theirs=certain, person=person)
 
     def _judged(self, suspects: list[int], owners: Any, emails: list[Any]) -> dict[int, Person]:
         named: dict[int, tuple[str, ...]] = {}
@@ -124,17 +153,16 @@ class ArrowRows:
         found = pc.is_in(_bare(emails), value_set=self._emails)
         return pc.or_(found, pc.fill_null(pc.starts_with(emails, MASK), False))
 
-    def _changed(self, elements: Any, place: Place, persons: dict[int, Person]) -> Any:
+    def _changed(self, elements: Any, place: Place, persons: "_Persons") -> Any:
         touched = np.zeros(len(elements), dtype=bool)
-        theirs = np.zeros(len(elements), dtype=bool)
-        theirs[list(persons)] = True
+        theirs = persons.theirs
         result = elements
         for cell in place.cells:
 
             def write(values: Any, rows: Any, cell: RuledCell = cell) -> Any:
                 at = np.flatnonzero(theirs[rows])
                 old = values.take(pa.array(at))
-                new = masked_values(old, cell, [persons[each] for each in rows[at].tolist()])
+                new = masked_values(old, cell, map(persons.person, rows[at].tolist()))
                 differs = differences(old, new, cell.rule)
                 if not differs.any():
                     return values

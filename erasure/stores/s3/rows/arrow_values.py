@@ -1,12 +1,12 @@
 """Values of Arrow's at paths: taken out, changed, and put back with everything around them as it was.
 
-Holds: `mapped`, `replaced`, `numbers`, `texts_at`, `texts_with_elements`, `masked_values`, `differences`.
+Holds: `mapped`, `replaced`, `truths`, `texts_at`, `texts_with_elements`, `masked_values`, `differences`.
 Add here: what a rule makes of another type.
 Keep out: whose values these are (`arrow_rows.py`), and what a schema allows (`arrow_schema.py`).
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -59,9 +59,9 @@ def replaced(values: Any, at: Any, new: Any) -> Any:
     return pa.concat_arrays([values, new]).take(pa.array(indices))
 
 
-def numbers(truths: Any) -> list[int]:
-    found: list[int] = np.flatnonzero(pc.fill_null(truths, False).to_numpy(zero_copy_only=False)).tolist()
-    return found
+def truths(found: Any) -> Any:
+    """Arrow's truths as an array of numpy's, of its own; NULL is false."""
+    return np.array(pc.fill_null(found, False).to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def texts_at(elements: Any, path: Path) -> Any:
@@ -101,7 +101,7 @@ def _as_texts(values: Any) -> Any:
         raise UnreadableRows(Flaw.ENCODING, "texts of it are not utf-8") from None
 
 
-def masked_values(old: Any, cell: RuledCell, persons: list[Person]) -> Any:
+def masked_values(old: Any, cell: RuledCell, persons: Iterable[Person]) -> Any:
     """The values after their rule, in the same type."""
     if cell.rule is Rule.CLEAR or pa.types.is_null(old.type):
         return pa.nulls(len(old), old.type)

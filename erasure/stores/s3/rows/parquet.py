@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 GROUP_AT_MOST = 96 * 1024 * 1024
-_BATCH_ROWS = 32 * 1024
+# Rows are judged so many at a time, and fewer where they are long.
+_BATCH_ROWS = 64 * 1024
+_BATCH_BYTES = 16 * 1024 * 1024
 _BUFFER = 1024 * 1024
 _ENCRYPTED = b"PARE"
 _ROWS_IN_A_GROUP = 64 * 1024 * 1024
@@ -120,7 +122,9 @@ def _rows_of(file: pq.ParquetFile, rules: RowRules, tally: Tally, *, writes: boo
 def _batches(file: pq.ParquetFile, group: int, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
 
-    for batch in file.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group], columns=columns):
+    told = file.metadata.row_group(group)
+    rows = min(_BATCH_ROWS, max(1, _BATCH_BYTES * told.num_rows // max(told.total_byte_size, 1)))
+    for batch in file.iter_batches(batch_size=rows, row_groups=[group], columns=columns):
         schema = pa.schema([field.with_type(_plain(field.type)) for field in batch.schema])
         yield batch if schema.equals(batch.schema) else batch.cast(schema)
 
