@@ -57,7 +57,7 @@ def _changing(server: SearchServer, item: InventoryObject, targets: TargetSet) -
     masking = Masking(server, item, targets, ids_at_once=max(1, len(targets.contributor_ids)))
     judge = Judge(item, targets)
     scan = Scan(server, judge, object_name=item.name)
-    _, tallies = masking.tallies()
+    tallies = masking.look().tallies
     changing = {name: tally for name, tally in tallies.items() if tally.records}
     for name, layout in layouts_of(server, changing).items():
         query = _EVERYTHING if changing[name].by_email else _naming(item, targets, layout)
