@@ -1,4 +1,4 @@
-"""`python -m bench`: what the product costs in four stores, against the same by hand and by loops.
+"""`python -m bench`: what the product costs in each store, against the same by hand and by loops.
 
 Starts engines of its own below a directory of its own, which are gone at the end.
 Add here: an option of the whole bench.
@@ -16,6 +16,10 @@ from bench.clickhouse import ClickHouseBench
 from bench.postgres import PostgresBench
 from bench.redis import RedisBench
 from bench.results import Result, as_text, write
+from bench.rows import BYTES
+from bench.rows import measure as measure_files
+from bench.s3 import contributors_of
+from bench.s3 import measure as measure_objects
 from bench.scene import Size, size_of
 from bench.search import SearchBench
 from erasure.settings import var_dir
@@ -23,6 +27,7 @@ from sandbox.supervisor import Sandbox
 
 SQL_ENGINES = ("postgres", "clickhouse")
 SEARCH_KINDS = ("opensearch", "elasticsearch")
+EVERYTHING = ("sql", *SEARCH_KINDS, "redis", "s3", "rows")
 
 
 def measure_sql(sandbox: Sandbox, size: Size, say: Callable[[str], None]) -> list[Result]:
@@ -44,6 +49,11 @@ def measure_redis(sandbox: Sandbox, size: Size, say: Callable[[str], None]) -> l
     return RedisBench(sandbox.config, pids["redis"], size, say).run()
 
 
+def measure_rows(scale: float) -> list[Result]:
+    """Rows inside files, which need no engine."""
+    return [found.as_result() for found in measure_files(int(BYTES * scale), _say)]
+
+
 def main() -> None:
     """Measures, writes `var/bench/results.json`, and prints it as a table."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.partition("\n")[0])
@@ -51,17 +61,18 @@ def main() -> None:
         "--scale",
         type=float,
         default=1.0,
-        help="1 is 2,000,000 judgments, 20,000,000 metrics, 1,000,000 documents and 1,000,000 keys",
+        help="1 is 2,000,000 judgments, 20,000,000 metrics, 1,000,000 documents, 1,000,000 keys, 100,000 objects,"
+        " and 1 GB of rows of each format",
     )
     parser.add_argument(
         "--of",
         action="append",
-        choices=("sql", *SEARCH_KINDS, "redis"),
+        choices=EVERYTHING,
         help="only these; all where none is named",
     )
     parser.add_argument("--out", type=Path, default=var_dir() / "bench" / "results.json")
     options = parser.parse_args()
-    wanted = options.of or ["sql", *SEARCH_KINDS, "redis"]
+    wanted = options.of or EVERYTHING
     size = size_of(options.scale)
     results: list[Result] = []
     if "sql" in wanted:
@@ -71,6 +82,15 @@ def main() -> None:
             results += _alone(measure_search, size, ("search",), {"search": kind})
     if "redis" in wanted:
         results += _alone(measure_redis, size, ("redis",))
+    if "s3" in wanted:
+
+        def measure_s3(sandbox: Sandbox, _: Size, say: Callable[[str], None]) -> list[Result]:
+            (pid,) = (engine.pid or 0 for engine in sandbox.status() if engine.name == "s3")
+            return measure_objects(sandbox.config, pid, contributors_of(options.scale), say)
+
+        results += _alone(measure_s3, size, ("s3",))
+    if "rows" in wanted:
+        results += measure_rows(options.scale)
     write(results, options.out)
     print(as_text(results))
     print(f"written to {options.out}")
@@ -88,10 +108,14 @@ def _alone(
     sandbox = Sandbox(root, engines=engines, kinds=kinds)
     try:
         sandbox.up()
-        return measure(sandbox, size, lambda line: print(line, file=sys.stderr, flush=True))
+        return measure(sandbox, size, _say)
     finally:
         sandbox.down()
         shutil.rmtree(root, ignore_errors=True)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

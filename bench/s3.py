@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.measuring import Measured, measured
+from bench.measuring import Measured, WrongOutcome, measured
 from bench.results import Result, as_text, write
 from bench.scene import contributor_id
 from erasure.inventory import InventoryObject, Subject
@@ -35,10 +35,9 @@ _THREADS = 8
 _DELETED_AT_ONCE = 1_000
 # Listing begins at a contributor's prefix; each object is then deleted by a request of its own.
 _SAMPLE = 20
-
-
-class WrongOutcome(Exception):
-    """A way has not done what it was measured for."""
+# A script that knows no prefix lists everything and picks the keys of one contributor.
+_WHOLE_SAMPLE = 3
+_MEAN_OF_LISTINGS = (1 + 0.1 / 1.1) / 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +62,20 @@ class Bucket:
         return sum(len(page.get("Contents", ())) for page in pages)
 
 
+def contributors_of(scale: float) -> int:
+    """How many are erased at a scale."""
+    return max(20, int(10_000 * scale))
+
+
 def key_of(number: int, each: int) -> str:
     """The key of a contributor's so-manieth object."""
     return f"contributors/{contributor_id(number)}/{each}.txt"
 
 
-def measure(config: SandboxConfig, engine_pid: int, contributors: int, say: Callable[[str], None]) -> Result:
-    """The three ways, each in a bucket of its own; raises WrongOutcome where one has left or taken too much."""
+def measure(
+    config: SandboxConfig, engine_pid: int, contributors: int, say: Callable[[str], None]
+) -> list[Result]:
+    """Every way in a bucket of its own, a result for each loop; raises WrongOutcome where one left or took too much."""
     settings = S3Settings.model_validate(
         {
             "bucket_name": "bench",
@@ -103,19 +109,33 @@ def measure(config: SandboxConfig, engine_pid: int, contributors: int, say: Call
         lambda bucket: _loop(bucket, sample),
         sample * OBJECTS_EACH,
     )
-    return Result(
-        store="s3",
-        work="objects of a person deleted",
-        contributors=contributors,
-        records=objects,
-        ours_s=round(ours.seconds, 3),
-        bare_s=round(bare.seconds, 3),
-        per_contributor_s=round(loop.seconds * contributors / sample, 3),
-        per_contributor_sample=sample,
-        peak_rss_mb=ours.own_mb,
-        engine_peak_mb=ours.engine_mb,
-        recount_s=0.0,
+    fewer = min(_WHOLE_SAMPLE, contributors)
+    whole = run(
+        "a listing of the whole bucket a contributor and a DELETE an object",
+        lambda bucket: _whole_loop(bucket, fewer),
+        fewer * OBJECTS_EACH,
     )
+
+    def result(work: str, per_contributor: float, sampled: int) -> Result:
+        return Result(
+            store="s3",
+            work=work,
+            contributors=contributors,
+            records=objects,
+            ours_s=round(ours.seconds, 3),
+            bare_s=round(bare.seconds, 3),
+            per_contributor_s=round(per_contributor * contributors, 3),
+            per_contributor_sample=sampled,
+            peak_rss_mb=ours.own_mb,
+            engine_peak_mb=ours.engine_mb,
+            recount_s=0.0,
+        )
+
+    return [
+        result("objects, loop by prefix", loop.seconds / sample, sample),
+        # The more are gone, the shorter the listing: in the mean, half of those who go and all who stay.
+        result("objects, loop over whole listings", whole.seconds / fewer * _MEAN_OF_LISTINGS, fewer),
+    ]
 
 
 def _ours(bucket: Bucket) -> None:
@@ -148,6 +168,15 @@ def _loop(bucket: Bucket, sample: int) -> None:
             bucket.client.delete_object(Bucket=bucket.name, Key=entry["Key"])
 
 
+def _whole_loop(bucket: Bucket, sample: int) -> None:
+    for number in range(sample):
+        pages = bucket.client.get_paginator("list_objects_v2").paginate(Bucket=bucket.name)
+        keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+        for key in keys:
+            if contributor_id(number) in key:
+                bucket.client.delete_object(Bucket=bucket.name, Key=key)
+
+
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
@@ -166,8 +195,8 @@ def main() -> None:
     try:
         sandbox.up()
         (pid,) = [engine.pid or 0 for engine in sandbox.status() if engine.name == "s3"]
-        contributors = max(20, int(10_000 * options.scale))
-        results = [measure(sandbox.config, pid, contributors, _say)]
+        contributors = contributors_of(options.scale)
+        results = measure(sandbox.config, pid, contributors, _say)
     finally:
         sandbox.down()
         shutil.rmtree(root, ignore_errors=True)
