@@ -82,7 +82,7 @@ def make(path: Path, size: int) -> None:
     if kind == "parquet":
         _make_parquet(path, size)
         return
-    with path.open("wb") as file, _packed(file, kind) as packed, _text(packed) as text:
+    with path.open("wb") as file, packed(file, kind) as sink, _text(sink) as text:
         if kind.startswith("csv"):
             writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
             writer.writeheader()
@@ -96,12 +96,13 @@ def make(path: Path, size: int) -> None:
             text.writelines(json.dumps(record) + "\n" for record in _records(size))
 
 
-def _packed(file: Any, kind: str) -> Any:
-    return gzip.GzipFile("", "wb", LEVEL, file) if kind.endswith(".gz") else file
+def packed(file: Any, kind: str, level: int = LEVEL) -> Any:
+    """A file that packs what is written to it, where its kind says so."""
+    return gzip.GzipFile("", "wb", level, file) if kind.endswith(".gz") else file
 
 
-def _text(packed: Any) -> io.TextIOWrapper:
-    return io.TextIOWrapper(packed, encoding="utf-8", newline="")
+def _text(sink: Any) -> io.TextIOWrapper:
+    return io.TextIOWrapper(sink, encoding="utf-8", newline="")
 
 
 def _make_parquet(path: Path, size: int) -> None:
