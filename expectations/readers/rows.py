@@ -175,7 +175,7 @@ def _unpacked(stream: BinaryIO) -> Any:
     start = stream.read(4)
     stream.seek(0)
     if start.startswith(_GZIP):
-        return gzip.GzipFile(fileobj=stream)
+        return gzip.GzipFile(fileobj=stream, mode="rb")
     return pa.CompressedInputStream(stream, "zstd") if start == _ZSTD else stream
 
 
