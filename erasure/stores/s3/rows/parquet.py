@@ -89,7 +89,11 @@ def _opened(source: Guarded) -> pq.ParquetFile:
     if source.read(len(_ENCRYPTED)) == _ENCRYPTED:
         raise UnreadableRows(Flaw.ENCRYPTED, "it is encrypted Parquet, and nobody here has its key")
     source.seek(0)
-    return pq.ParquetFile(pa.PythonFile(source, mode="r"), buffer_size=_BUFFER, pre_buffer=False)
+    file = pq.ParquetFile(pa.PythonFile(source, mode="r"), buffer_size=_BUFFER, pre_buffer=False)
+    if file.num_row_groups:
+        # Arrow ends the whole process where it is asked for properties of a column that is encrypted; reading raises.
+        next(file.iter_batches(batch_size=1, row_groups=[0]), None)
+    return file
 
 
 @contextmanager
