@@ -49,6 +49,11 @@ def problems_of_rows(item: InventoryObject, rows: Rows) -> Iterator[str]:
 def _of_paths(item: InventoryObject, *, flat: bool) -> Iterator[str]:
     seen: dict[str, str] = {}
     for field in item.fields:
+        if field.email is not None:
+            yield (
+                f".{field.name}: email is for documents of search and Redis; of rows, the subject says it, and of"
+                " elements of arrays their own values"
+            )
         plain = field.name.replace("[]", "")
         if seen.setdefault(plain, field.name) != field.name:
             yield f".{field.name}: is the same field as {seen[plain]}"

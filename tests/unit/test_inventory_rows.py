@@ -96,6 +96,12 @@ def test_what_the_inventory_says_of_a_format_stands_before_a_suffix() -> None:
         (FLAT | {"rule": "delete"}, [EMAIL], "has the rule delete, so that no column"),
         (FLAT, [("email", {"rule": "delete"})], "thing.email: delete is for whole rows"),
         (FLAT, [("email", {"rule": "constant", "owner": "id"})], "thing.email: owner is for paths"),
+        (FLAT, [("email", {"rule": "constant", "email": "mail"})], "thing.email: email is for documents of"),
+        (
+            NESTED,
+            [("b[].e", {"rule": "constant", "owner": "b[].i", "email": "b[].m"})],
+            "thing.b[].e: email is for documents of",
+        ),
         (FLAT, [("label", {"rule": "keep"}), EMAIL], "thing.label: keep needs a reason"),
         (
             NESTED,
