@@ -64,7 +64,9 @@ def states(ground: Ground, index: str) -> set[str]:
     return {row["state"] for row in ground.client.cat.shards(index=index, params={"format": "json"})}
 
 
-@pytest.mark.parametrize("field", RULES, ids=["in the engine", "in pages"])
+@pytest.mark.parametrize(
+    "field", [RULES[0], pytest.param(RULES[1], marks=pytest.mark.full)], ids=["in the engine", "in pages"]
+)
 def test_an_index_that_lost_a_shard_is_named_by_every_operation_and_masked_once_it_is_whole(
     ground: Ground, field: Any
 ) -> None:
