@@ -61,7 +61,9 @@ class _Pieces:
             if not at and not ended:
                 return 0
             at = at or len(data)
-            self._table = self._begin(_whole(data[:at]).removesuffix(b"\n"))
+            if data.count(_QUOTE, 0, at) % 2:
+                raise UnreadableRows(Flaw.QUOTES, "quotes are not balanced")
+            self._table = self._begin(data[:at].removesuffix(_END))
             out.append(data[:at])
         at = self._table.passed(data, at, out)
         whole = len(data) if ended else data.rfind(b"\n") + 1
@@ -86,12 +88,6 @@ def _row_end(data: bytes) -> int:
     while end and data.count(_QUOTE, 0, end) % 2:
         end = data.find(_END, end) + 1
     return end
-
-
-def _whole(row: bytes) -> bytes:
-    if row.count(_QUOTE) % 2:
-        raise UnreadableRows(Flaw.QUOTES, "quotes are not balanced")
-    return row
 
 
 def _joined(lines: list[bytes]) -> tuple[list[bytes], bytes]:
