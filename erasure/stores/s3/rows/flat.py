@@ -24,6 +24,7 @@ from erasure.stores.s3.rows.tally import Tally
 _NULL = b"null"
 _MASKED = f'"{MASK}'.encode()
 _SHAPES = 8
+_SHORT = 100
 _LEARNED_AT_MOST = 32
 _REMEMBERED_AT_MOST = 100_000
 _Match = re.Match[bytes]
@@ -207,6 +208,11 @@ def _text(raw: bytes) -> str | None:
     return raw.strip(b'"').decode()
 
 
-@lru_cache(maxsize=1024)
 def _written(text: str | None, *, ascii_only: bool) -> bytes:
+    # A mask is written again and again; a long text would only fill the memory.
+    return (_encoded if text is None or len(text) <= _SHORT else _encoded.__wrapped__)(text, ascii_only)
+
+
+@lru_cache(maxsize=1024)
+def _encoded(text: str | None, ascii_only: bool) -> bytes:
     return json.dumps(text, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
