@@ -138,7 +138,7 @@ def test_stores_that_fall_silent_while_they_are_counted_are_given_up_and_named(
     """With a second each instead of the minutes that they have. (The S3 client of Dagster has no setting for it.)"""
     for place in (
         "erasure.stores.clickhouse.connection.CLICKHOUSE_SECONDS",
-        "erasure.stores.search.store._COUNT_TIMEOUT",
+        "erasure.stores.search.looking._COUNT_SECONDS",
         "dagster_defs.wiring.REDIS_SECONDS",
     ):
         monkeypatch.setattr(place, 1)
