@@ -56,7 +56,7 @@ def _clickhouse(
     return clickhouse.write(
         settings.clickhouse,
         objects=[item for item in inventory.of("clickhouse") if item.is_masked],
-        expressions=dbt_of(settings).expressions("clickhouse", targets.batch_id),
+        models=dbt_of(settings),
         targets=targets,
         folder=folder,
     )

@@ -4,7 +4,7 @@ Add here: what ClickHouse knows of its rows besides.
 Keep out: which rows change (the predicates of dbt's mask models say so).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from erasure.csv_backups.files import opened
@@ -13,7 +13,7 @@ from erasure.store_settings import ClickHouseSettings
 from erasure.stores.clickhouse.cluster import quoted
 from erasure.stores.clickhouse.connection import Server, connected
 from erasure.stores.clickhouse.targets import carried_over
-from erasure.stores.sql import MaskExpressions
+from erasure.stores.sql import MaskModels
 from erasure.targets import TargetSet
 
 _BLOCK = 1 << 20
@@ -25,13 +25,15 @@ def write(
     settings: ClickHouseSettings,
     *,
     objects: Sequence[InventoryObject],
-    expressions: Mapping[str, MaskExpressions],
+    models: MaskModels,
     targets: TargetSet,
     folder: Path,
 ) -> dict[str, int]:
     """Writes a CSV for each object of which rows will change; returns object -> rows."""
     rows: dict[str, int] = {}
     with connected(settings) as server, carried_over(server, targets):
+        # Compiling asks the server, which has no table of targets before.
+        expressions = models.expressions("clickhouse", targets.batch_id)
         for item in objects:
             mask = expressions[item.name]
             changing = (

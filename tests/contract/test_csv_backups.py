@@ -88,7 +88,7 @@ def test_rows_of_clickhouse_are_kept_whole_and_those_of_controls_are_not_in_it(
     found = clickhouse.write(
         world.settings.clickhouse,
         objects=[item for item in world.inventory.of("clickhouse") if item.is_masked],
-        expressions=world.project.expressions("clickhouse", BATCH),
+        models=world.project,
         targets=world.targets(),
         folder=tmp_path / "clickhouse",
     )
