@@ -26,7 +26,7 @@ ON_OTHER_ENGINES := \
 	$(addprefix tests/integration/test_,check.py delete.py demo.py raw_look.py request.py) tests/faults/test_store_down.py
 load_options = $(if $(LABELS),--labels "$(LABELS)",$(if $(CONTRIBUTORS),--contributors $(CONTRIBUTORS),$(1)))
 
-.PHONY: help setup demo test test-engines test-sandbox test-full bench lint format up down status ui lock
+.PHONY: help setup demo test test-engines test-costly test-full bench lint format up down status ui lock
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -59,13 +59,13 @@ demo: setup ## Run the main job end to end on five real engines (LABELS=FILE for
 	@$(BIN)/python -m sandbox.demo $(call load_options)
 
 test: setup ## Run every test but the costliest (SEARCH=, S3= choose the engines)
-	@$(PYTEST) -m "not full"
+	@$(PYTEST) -m "not full and not costly"
 
 test-engines: setup ## Run the flow, and what touches search or S3, on Elasticsearch and moto
-	@SEARCH=elasticsearch S3=moto $(PYTEST) -m "not full" $(ON_OTHER_ENGINES)
+	@SEARCH=elasticsearch S3=moto $(PYTEST) -m "not full and not costly" $(ON_OTHER_ENGINES)
 
-test-sandbox: setup ## Run the costliest tests of the sandbox, which `make test` leaves out
-	@$(PYTEST) -m full $(wildcard tests/contract/test_sandbox*.py) tests/faults/test_sandbox_killed.py tests/faults/test_objects_in_memory.py
+test-costly: setup ## Run the costliest of the tests that every change must pass, which `make test` leaves out
+	@$(PYTEST) -m costly
 
 test-full: setup ## Run every test, the costliest too, and then test-engines
 	@$(PYTEST)

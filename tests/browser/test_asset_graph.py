@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from erasure.inventory import ALL_STORES
 from tests.browser.chromium_support import picture, settle
 from tests.flow_fixtures import Flow
+
+pytestmark = pytest.mark.costly
 
 STAGES = ("targets", "plan", "revoke", "mask", "verify", "purge", "report")
 

@@ -6,11 +6,14 @@ Keep out: the stores themselves, and what the product says on a terminal (`integ
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.personal_support import Given, contents_of, people_in
 from tests.browser.story_support import STEPS, Story
 from tests.flow_fixtures import Flow
+
+pytestmark = pytest.mark.costly
 
 # Page, and something that it is given for certain: a page that is given nothing would prove nothing.
 ASSETS = {

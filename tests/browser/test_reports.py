@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from erasure.inventory import ALL_STORES
 from tests.browser.personal_support import people_in
 from tests.browser.story_support import Story
 from tests.flow_fixtures import Flow
+
+pytestmark = pytest.mark.costly
 
 
 def test_the_index_of_reports_leads_to_the_verdicts_on_a_batch(page: Page, flow: Flow, story: Story) -> None:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.chromium_support import picture, settle
 from tests.browser.story_support import STEPS, WRONG_FINGERPRINT, Story
 from tests.flow_fixtures import Flow
+
+pytestmark = pytest.mark.costly
 
 
 def test_a_finished_run_shows_every_step_and_each_has_succeeded(

@@ -102,7 +102,7 @@ def test_versitygw_refuses_a_wrong_secret_and_a_wrong_key(sandbox_root: Path) ->
         real.down()
 
 
-@pytest.mark.full
+@pytest.mark.costly
 def test_another_kind_replaces_the_running_one_and_each_keeps_its_own_data(sandbox_root: Path) -> None:
     first = Sandbox(sandbox_root, engines=["search"], kinds={"search": "opensearch"})
     second = Sandbox(sandbox_root, engines=["search"], kinds={"search": "elasticsearch"})

@@ -179,7 +179,7 @@ def test_a_root_that_cannot_be_written_to_is_named(sandbox_root: Path) -> None:
         Sandbox(file / "root", engines=["redis"]).up()
 
 
-@pytest.mark.full
+@pytest.mark.costly
 def test_an_account_that_is_not_root_runs_every_engine(sandbox_root: Path) -> None:
     as_somebody: list[str] = []
     if os.geteuid() == 0:

@@ -82,7 +82,7 @@ def test_objects_come_back_without_those_of_erased_people_and_nothing_else_is_to
     assert kept == (1,)
 
 
-@pytest.mark.full
+@pytest.mark.costly
 def test_a_world_whose_labels_are_gone_is_named_and_nothing_else_is_loaded(
     loaded: Sandbox, tmp_path: Path
 ) -> None:

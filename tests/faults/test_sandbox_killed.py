@@ -58,7 +58,7 @@ def servers_of(sandbox: Sandbox) -> Counter[str]:
     return found
 
 
-@pytest.mark.full
+@pytest.mark.costly
 @pytest.mark.parametrize("role", ["redis", "search"])
 def test_an_up_that_is_killed_leaves_nothing_double_and_the_next_one_completes_it(
     whole: Sandbox, role: str
@@ -113,7 +113,7 @@ def test_nothing_that_was_acknowledged_is_lost_when_all_engines_are_killed_at_on
         assert (found["Body"].read(), found["Metadata"]) == (b"here", {"word": "here"})
 
 
-@pytest.mark.full
+@pytest.mark.costly
 def test_a_down_that_is_killed_is_completed_by_the_next_one(whole: Sandbox) -> None:
     whole.up()
     running = len(pids(whole))

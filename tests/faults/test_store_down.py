@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+import pytest
 
 from tests.faults.detours import address, led_to
 from tests.faults.gate import Gate
@@ -74,6 +75,7 @@ def test_a_wrong_job_secret_proves_nothing_so_nothing_is_masked(flow: Flow) -> N
     assert emails == set(world(after).naming(people[0].emails))
 
 
+@pytest.mark.costly
 def test_a_killed_execution_keeps_its_lease_until_it_expires_and_is_then_resumed(flow: Flow) -> None:
     """Killed while PostgreSQL is being masked, the other four being done; in the meantime nobody else may execute."""
     people = flow.edge("twin", "twin_merged", "namesake")

@@ -20,6 +20,8 @@ from tests.integration.outcome import require_erased, require_unchanged, theirs,
 from tests.integration.outcome_exports import key_of
 from tests.integration.raw_look import Place, Snapshot, look
 
+pytestmark = pytest.mark.costly
+
 CLOSED = "project-00000000-0000-4000-8000-00000000c105"
 HELD_EXPORT, FREE_EXPORT = "exports/7/answers-1.csv.gz", "exports/7/answers-2.csv.gz"
 LEFT = (

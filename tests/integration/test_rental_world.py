@@ -25,6 +25,8 @@ from tests.integration.rental_world import (
     values_of,
 )
 
+pytestmark = pytest.mark.costly
+
 __all__ = ["shop"]
 ERASED = [number for number in INACTIVE if number != KEEPS_A_FILM]
 KEPT = [number for number in range(1, CUSTOMERS + 1) if number not in ERASED]
