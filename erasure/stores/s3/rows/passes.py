@@ -5,6 +5,7 @@ Add here: what every such format does before or behind its rows.
 Keep out: a format's rows (a module each), and Parquet, which is neither packed as a whole nor read from its beginning.
 """
 
+from abc import ABC, abstractmethod
 from typing import BinaryIO
 
 from erasure.stores.s3.rows.base import RowCounts, RowRules
@@ -12,7 +13,7 @@ from erasure.stores.s3.rows.compression import Packer, Readable, unpacked
 from erasure.stores.s3.rows.tally import Tally
 
 
-class TextRows:
+class TextRows(ABC):
     """A codec that goes through its source once; a format says by `_judge` how."""
 
     needs_seek = False
@@ -37,6 +38,6 @@ class TextRows:
             packer.finish()
         return tally.counts()
 
+    @abstractmethod
     def _judge(self, source: Readable, packer: Packer | None, rules: RowRules, tally: Tally) -> None:
         """Takes all of the source, and gives to the packer, where there is one, what is to be written."""
-        raise NotImplementedError
