@@ -42,8 +42,8 @@ class Finder(Protocol):
         """Every version and delete marker of the targets."""
         ...
 
-    def uploads(self, targets: TargetSet, keys: frozenset[str]) -> list[Upload]:
-        """The targets' unfinished uploads; `keys` are those that were found to be theirs."""
+    def uploads(self, targets: TargetSet, found: Found | None = None) -> list[Upload]:
+        """The targets' unfinished uploads; `found` spares a look where somebody has just found their versions."""
         ...
 
 
@@ -67,7 +67,8 @@ class _ByName:
         found = self._owned(targets, self.listing.versions)
         return Found(versions=found, keys=frozenset(version.key for version in found))
 
-    def uploads(self, targets: TargetSet, keys: frozenset[str]) -> list[Upload]:
+    def uploads(self, targets: TargetSet, found: Found | None = None) -> list[Upload]:
+        """By their names alone, which ask for no versions: of a large bucket that would be one listing more."""
         return self._owned(targets, self.listing.uploads)
 
     def _owned(self, targets: TargetSet, listed: Callable[[str], Iterator[Page[_Entry]]]) -> list[_Entry]:
@@ -116,7 +117,10 @@ class _ByLook:
             keys=theirs,
         )
 
-    def uploads(self, targets: TargetSet, keys: frozenset[str]) -> list[Upload]:
+    def uploads(self, targets: TargetSet, found: Found | None = None) -> list[Upload]:
         """Those of keys that are a target's: what an upload will say of itself, nobody can be asked for."""
-        found = {entry for page in self.listing.uploads(self.item.location) for entry in page.entries}
-        return sorted(upload for upload in found if upload.key in keys)
+        listed = {entry for page in self.listing.uploads(self.item.location) for entry in page.entries}
+        if not listed:
+            return []
+        keys = (found if found is not None else self.versions(targets)).keys
+        return sorted(upload for upload in listed if upload.key in keys)

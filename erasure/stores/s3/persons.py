@@ -41,9 +41,8 @@ class PersonObjects:
 
     def mask(self, targets: TargetSet, progress: Progress) -> Count:
         """Deletes all that is not locked, and lists again: what is then left is Incomplete."""
-        found = self._finder.versions(targets)
         # Uploads first: one that is finished afterwards would otherwise become a new version.
-        abort_uploads(self._listing, self._finder.uploads(targets, found.keys))
+        abort_uploads(self._listing, self._finder.uploads(targets))
         versions = self._finder.versions(targets).versions
         locked = locked_among(self._listing, versions)
         free = [version for version in versions if version not in locked]
@@ -59,7 +58,7 @@ class PersonObjects:
 
     def _require_nothing_left(self, targets: TargetSet, removed: Removed) -> None:
         found = self._finder.versions(targets)
-        uploads = len(self._finder.uploads(targets, found.keys))
+        uploads = len(self._finder.uploads(targets, found))
         locked = locked_among(self._listing, found.versions)
         versions = len(found.versions) - len(locked)
         if not versions and not uploads:
