@@ -10,7 +10,7 @@ from erasure.stores.s3.rows.base import Codec
 from erasure.stores.s3.rows.delimited import Delimited
 from erasure.stores.s3.rows.json_lines import JsonLines
 from erasure.stores.s3.rows.json_values import JsonValues
-from erasure.stores.s3.rows.parquet import Parquet
+from erasure.stores.s3.rows.parquet.codec import Parquet
 
 
 def codec_of(key: str, item: InventoryObject) -> Codec | None:
