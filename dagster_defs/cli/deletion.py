@@ -206,9 +206,8 @@ def execute_batch(run: Run, settings: Settings, batch_id: str, confirm: dict[str
         )
     if not outcome.succeeded:
         if not refused_at_once:
-            run.say(
-                f"⚠️  Batch {batch_id} is {batch.state}: `contributor-deletion resume {batch_id}` does the rest"
-            )
+            resume = run.as_typed(f"resume {batch_id}")
+            run.say(f"⚠️  Batch {batch_id} is {batch.state}: `{resume}` does the rest")
         _raise_first(run, outcome.errors)
     left = any(step.not_erasable for step in found)
     run.say(f"{'⚠️ ' if left else '✅'} Batch {batch_id} is {batch.state}")

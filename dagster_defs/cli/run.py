@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import re
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -62,6 +63,12 @@ class Run:
         os.environ[CONFIG_VARIABLE] = str(path)
         self.config_file = path
         return load_settings(path, environ=os.environ, flags=flags)
+
+    def as_typed(self, words: str) -> str:
+        """Another command as it is to be typed, with the file of settings that this one was told to use."""
+        named = ["--config", shlex.quote(self.config)] if self.config is not None else []
+        named += ["--integration"] if self.integration else []
+        return " ".join(["contributor-deletion", *named, words])
 
     def say(self, line: str) -> None:
         """A line for people: standard output, or standard error where that is for JSON. Also into the log."""

@@ -30,3 +30,18 @@ def test_runs_that_begin_in_one_second_have_a_log_file_each(
     logs = list((tmp_path / "logs").glob("check_*.log"))
     assert len(logs) == 5
     assert all(log.read_text(encoding="utf-8").count("another line") == 1 for log in logs)
+
+
+@pytest.mark.parametrize(
+    ("config", "integration", "typed"),
+    [
+        (None, False, "contributor-deletion resume b1"),
+        ("/etc/my config.ini", False, "contributor-deletion --config '/etc/my config.ini' resume b1"),
+        (None, True, "contributor-deletion --integration resume b1"),
+    ],
+)
+def test_a_command_that_is_told_repeats_the_settings_that_were_named(
+    config: str | None, integration: bool, typed: str
+) -> None:
+    run = Run(command="delete", as_json=False, config=config, integration=integration)
+    assert run.as_typed("resume b1") == typed
