@@ -99,10 +99,10 @@ class ByChunks:
         for group in range(self.file.num_row_groups):
             table = self._masked(group, rows)
             read += table.num_rows
-            fresh = self._fresh(table) if table.num_rows else {}
+            old = self.footer.chunks(group)
+            fresh = self._fresh(table, old) if table.num_rows else {}
             parts = [
-                fresh.get(leaf) or _Part(source=self.source, chunk=chunk)
-                for leaf, chunk in enumerate(self.footer.chunks(group))
+                fresh.get(leaf) or _Part(source=self.source, chunk=chunk) for leaf, chunk in enumerate(old)
             ]
             indexes += _placed(out, parts)
             self.footer.put_chunks(group, [part.chunk for part in parts], frozenset(self.ruled))
@@ -119,15 +119,13 @@ class ByChunks:
         ]
         return pa.Table.from_batches([each.cast(self.schema) for each in held], self.schema)
 
-    def _fresh(self, table: pa.Table) -> Mapping[int, _Part]:
+    def _fresh(self, table: pa.Table, old: Sequence[Chunk]) -> Mapping[int, _Part]:
         """The chunks of the ruled columns, by the numbers of their leaves."""
         held = io.BytesIO()
         with pq.ParquetWriter(held, self.schema, **self.properties) as writer:
             writer.write_table(table, row_group_size=table.num_rows)
-        made = footer_of(held)
-        old = self.footer.chunks(0)
         parts = {}
-        for leaf, chunk in zip(self.ruled, made.chunks(0), strict=True):
+        for leaf, chunk in zip(self.ruled, footer_of(held).chunks(0), strict=True):
             chunk.take_place_of(old[leaf])
             parts[leaf] = _Part(source=held, chunk=chunk)
         return parts
