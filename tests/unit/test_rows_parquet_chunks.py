@@ -37,7 +37,7 @@ def metadata_of(raw: bytes) -> Any:
 def pages_of(raw: bytes, group: int, column: int) -> bytes:
     """The bytes of a chunk, as Arrow says where they are."""
     told = metadata_of(raw).row_group(group).column(column)
-    start = min(told.data_page_offset, told.dictionary_page_offset or told.data_page_offset)
+    start = min(offset for offset in (told.data_page_offset, told.dictionary_page_offset) if offset)
     return raw[start : start + told.total_compressed_size]
 
 
@@ -150,6 +150,23 @@ def test_a_group_with_no_row_of_a_target_keeps_no_value_that_only_its_dictionary
     assert counts.to_mask == 1
     assert CANARY.encode() not in result and BOB.encode() in pages_of(result, 1, 1)
     assert pq.read_table(io.BytesIO(result)).column("email").to_pylist() == [MASK, BOB, BOB, BOB]
+
+
+def test_groups_without_rows_stay_where_they_are() -> None:
+    table = table_of([(TARGET, ANN, 1), (CONTROL, BOB, 2)])
+    sink = io.BytesIO()
+    with pq.ParquetWriter(sink, table.schema) as writer:
+        for part in (table.slice(0, 0), table, table.slice(0, 0)):
+            writer.write_table(part)
+    raw = sink.getvalue()
+    codec, rules = prepared("a.parquet", *PLAIN, subject=SUBJECT)
+    result, counts = rewritten(codec, raw, rules)
+    old, new = metadata_of(raw), metadata_of(result)
+    assert counts.to_mask == 1
+    assert [new.row_group(at).num_rows for at in range(new.num_row_groups)] == [0, 2, 0]
+    assert [pages_of(result, 2, at) for at in (0, 1)] == [pages_of(raw, 2, at) for at in (0, 1)]
+    assert old.num_columns == new.num_columns
+    assert pq.read_table(io.BytesIO(result)).column("email").to_pylist() == [MASK, BOB]
 
 
 def test_the_order_of_rows_is_said_no_further_than_to_the_first_column_that_has_a_rule() -> None:

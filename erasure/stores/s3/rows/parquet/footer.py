@@ -56,10 +56,11 @@ class Chunk:
     @property
     def pages(self) -> Span:
         """Its pages, a dictionary among them."""
-        # Some writers say 0 for what they do not have.
         told = (self.meta.get_value(number, 0) for number in (_DATA_PAGE, _INDEX_PAGE, _DICTIONARY_PAGE))
-        start = min(offset for offset in told if offset)
-        return start, start + self.meta.get_value(_COMPRESSED)
+        length = self.meta.get_value(_COMPRESSED)
+        # Writers say 0 for what they do not have; a group without rows can have a dictionary alone, or nothing.
+        start = min((offset for offset in told if offset), default=0 if length else len(MAGIC))
+        return start, start + length
 
     @property
     def bloom(self) -> Span | None:
@@ -163,7 +164,6 @@ class Footer:
             and _FILE_PATH not in chunk.tree
             and _CRYPTO not in chunk.tree
             and not chunk.has_bloom_of_unknown_length
-            and chunk.meta.get_value(_DATA_PAGE)
             for chunk in chunks
         )
         spans = [span for chunk in chunks for span in chunk.spans] if told else []
