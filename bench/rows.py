@@ -118,7 +118,6 @@ def _work(way: str, source: Path, sink: Path) -> Callable[[], dict[str, Any]]:
     if kind == "parquet":
         # Reading a library in is no part of any way; Arrow reads pandas in for the first array of Python's values.
         import pandas  # noqa: F401
-        import pyarrow.parquet
 
         import erasure.stores.s3.rows.parquet.passes  # noqa: F401
     return {"ours": ours, "bare": bare, "loop": loop, "packing": packing}[way]

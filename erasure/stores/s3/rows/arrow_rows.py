@@ -97,9 +97,11 @@ class ArrowRows:
         certain = np.zeros(len(elements), dtype=bool)
         suspects: set[int] = set()
         if owners is not None:
+            found = np.flatnonzero(truths(self._looks_like_id(owners)))
             # Most targets are named by the very id, which decides whatever else there is.
-            certain = truths(pc.is_in(owners, value_set=self._exact))
-            suspects = set(np.flatnonzero(truths(self._looks_like_id(owners)) & ~certain).tolist())
+            exact = truths(pc.is_in(owners.take(pa.array(found)), value_set=self._exact))
+            certain[found[exact]] = True
+            suspects = set(found[~exact].tolist())
         for texts, rows in emails:
             found = rows[truths(self._looks_like_email(texts))]
             suspects.update(found[~certain[found]].tolist())
