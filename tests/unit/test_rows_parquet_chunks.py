@@ -252,7 +252,7 @@ def test_a_column_that_is_said_to_be_where_none_can_be_is_an_error_that_shows_no
         assert flaw.value.kind is Flaw.FORMAT and ANN not in str(flaw.value)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(raw=st.binary(max_size=60))
 @example(raw=b"\x19\xff\xff\xff\xff\x0f")
 def test_what_is_no_tree_is_an_error_and_what_is_one_is_written_as_a_tree_that_reads_the_same(

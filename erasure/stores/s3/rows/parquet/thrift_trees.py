@@ -23,6 +23,8 @@ _SCALARS = {
     TType.DOUBLE: ("readDouble", "writeDouble"),
     TType.STRING: ("readBinary", "writeBinary"),
 }
+# A reader takes numbers of any length, a writer none that is too long for its type.
+_BITS = {TType.I16: 16, TType.I32: 32, TType.I64: 64}
 _BROKEN = (
     TProtocolException,
     TTransportException,
@@ -86,7 +88,7 @@ def _read_struct(protocol: Any) -> Tree:
         _, kind, number = protocol.readFieldBegin()
         if kind == TType.STOP:
             break
-        tree[number] = (kind, _read(protocol, kind))
+        tree[_fitting(number, _BITS[TType.I16])] = (kind, _read(protocol, kind))
         protocol.readFieldEnd()
     protocol.readStructEnd()
     return tree
@@ -100,7 +102,14 @@ def _read(protocol: Any, kind: int) -> Any:
         found = [_read(protocol, of) for _ in range(size)]
         protocol.readListEnd()
         return of, found
-    return getattr(protocol, _SCALARS[kind][0])()
+    value = getattr(protocol, _SCALARS[kind][0])()
+    return _fitting(value, _BITS[kind]) if kind in _BITS else value
+
+
+def _fitting(number: int, bits: int) -> int:
+    if not -(1 << bits - 1) <= number < 1 << bits - 1:
+        raise ValueError(f"a number is longer than {bits} bits")
+    return number
 
 
 def _write_struct(protocol: Any, tree: Tree) -> None:
