@@ -100,12 +100,12 @@ def launch(
 
 
 def _job(job_name: str) -> dg.JobDefinition:
-    from dagster_defs.definitions import defs
-
-    return defs.resolve_job_def(job_name)
+    job: dg.JobDefinition = _reconstructable(job_name).get_definition()
+    return job
 
 
 def _reconstructable(job_name: str) -> Any:
+    """The job by the name of the code location, which must not be imported here: its jobs launch others."""
     from dagster._core.definitions.reconstruct import ReconstructableRepository
 
     return ReconstructableRepository.for_module("dagster_defs.definitions", "defs").get_reconstructable_job(
