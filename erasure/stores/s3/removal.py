@@ -5,6 +5,7 @@ Add here: another thing that is removed as a whole.
 Keep out: which ones go, and whether anything is left: that is for a new listing to say.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ from threading import Event
 from typing import Any
 
 from erasure.errors import StoreUnavailable
-from erasure.stores.s3.failures import STORE, errors
+from erasure.stores.s3.failures import STORE, code_of, errors
 from erasure.stores.s3.listing import Listing, Upload, Version, pooled
+from erasure.stores.s3.obstacles import DENIED
 
 # What one DeleteObjects call takes.
 DELETED_AT_ONCE = 1_000
@@ -23,6 +25,8 @@ _LANES = 4
 # Of single keys in an answer that is otherwise a success: asked again, later each time.
 _PASSING = frozenset({"SlowDown", "InternalError", "ServiceUnavailable", "OperationAborted"})
 _TRIES = 6
+# What XML has no way to write: DeleteObjects cannot name such a key, DeleteObject can.
+_NOT_OF_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _FIRST_PAUSE_SECONDS = 0.2
 
 
@@ -68,6 +72,30 @@ def _lanes(versions: Sequence[Version]) -> list[list[list[Version]]]:
 
 
 def _remove(listing: Listing, chunk: Sequence[Version]) -> Removed:
+    alone = [version for version in chunk if _NOT_OF_XML.search(version.key)]
+    if not alone:
+        return _remove_at_once(listing, chunk)
+    answers = [_remove_alone(listing, version) for version in alone]
+    if others := [version for version in chunk if not _NOT_OF_XML.search(version.key)]:
+        answers.append(_remove_at_once(listing, others))
+    refused = sum((Counter(answer.refused) for answer in answers), Counter[str]())
+    return Removed(done=sum(answer.done for answer in answers), refused=refused)
+
+
+def _remove_alone(listing: Listing, version: Version) -> Removed:
+    from botocore.exceptions import ClientError
+
+    with errors(listing.object_name):
+        try:
+            listing.client.delete_object(Bucket=listing.bucket, Key=version.key, VersionId=version.version_id)
+        except ClientError as error:
+            if code_of(error) not in DENIED:
+                raise
+            return Removed(done=0, refused={code_of(error): 1})
+    return Removed(done=1, refused={})
+
+
+def _remove_at_once(listing: Listing, chunk: Sequence[Version]) -> Removed:
     left: list[dict[str, str]] = [{"Key": version.key, "VersionId": version.version_id} for version in chunk]
     for attempt in range(_TRIES):
         with errors(listing.object_name):
