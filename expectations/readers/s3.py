@@ -5,7 +5,7 @@ Add here: another listing in which data of a person can stand.
 Keep out: key templates (`keys.py`), contents of objects (`s3_rows.py`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +23,11 @@ from expectations.readers.s3_rows import read_rows
 
 # Up to here a listing a contributor costs less than one of everybody's keys.
 _LISTED_ALONE = 50
+_UUID_LENGTH = 36
+# What is said of one object that nobody may look at, or only who has the key that it was written with.
+_SHUT = frozenset({"AccessDenied", "403"})
+_GONE = frozenset({"NoSuchKey", "NoSuchVersion", "404"})
+_SHUT_TO_HEAD = frozenset({"InvalidRequest", "400"})
 _ENTRIES = ("Versions", "DeleteMarkers")
 _CLOSED_DOORS = frozenset(
     {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "403"}
@@ -85,12 +90,16 @@ class _Look:
 
     def _named_by_id(self, batch: VerifiedBatch) -> Iterator[_Entry]:
         location, ids = self._item.location, batch.contributor_ids
-        pattern = KeyPattern(location, is_folder=location.endswith("/"))
+        # Whatever ids look like in this world: all of a key up to where the template goes on.
+        pattern = KeyPattern(location, is_folder=location.endswith("/"), id_form="text")
         prefixes = [pattern.fixed_part]
         if len(ids) <= _LISTED_ALONE:
-            prefixes = [location.replace(PLACEHOLDER, one) for one in sorted(ids)]
+            forms = ids | {one.upper() for one in ids if len(one) == _UUID_LENGTH}
+            prefixes = [location.replace(PLACEHOLDER, one) for one in sorted(forms)]
         for prefix in prefixes:
-            yield from (entry for entry in self._entries(prefix) if pattern.owner(entry.key) in ids)
+            yield from (
+                entry for entry in self._entries(prefix) if _is_theirs(pattern.owner(entry.key), batch)
+            )
 
     def _named_by_email(self, batch: VerifiedBatch) -> Iterator[_Entry]:
         before, _, after = self._item.location.partition(EMAIL)
@@ -104,19 +113,34 @@ class _Look:
 
     def _named_at_objects(self, batch: VerifiedBatch) -> Iterator[_Entry]:
         entries = list(self._entries(self._item.location))
-        theirs = {entry.key for entry in entries if self._named(entry) in batch.contributor_ids}
-        yield from (entry for entry in entries if entry.key in theirs)
+        theirs = {entry.key for entry in entries if _is_theirs(self._named(entry), batch)}
+        shut = {entry for entry in self._locks if entry.key not in theirs}
+        yield from (entry for entry in entries if entry.key in theirs or entry in shut)
 
     def _named(self, entry: _Entry) -> str | None:
+        from botocore.exceptions import ClientError
+
         if entry.version is None or entry.is_marker:
             return None
-        where = self._where(entry)
+        try:
+            return self._told(self._where(entry))
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in _GONE:
+                return None
+            if code not in _SHUT and not (code in _SHUT_TO_HEAD and self._item.tag is None):
+                raise
+            # Whose it is nobody can be told, and so nobody removes it.
+            self._locks[entry] = True
+            return None
+
+    def _told(self, where: Mapping[str, str]) -> str | None:
         if self._item.tag is not None:
             tags = self._client.get_object_tagging(**where)["TagSet"]
-            return next((str(tag["Value"]).lower() for tag in tags if tag["Key"] == self._item.tag), None)
+            return next((str(tag["Value"]) for tag in tags if tag["Key"] == self._item.tag), None)
         held = self._client.head_object(**where)["Metadata"]
         wanted = (self._item.metadata or "").lower()
-        return next((str(value).lower() for name, value in held.items() if name.lower() == wanted), None)
+        return next((str(value) for name, value in held.items() if name.lower() == wanted), None)
 
     def is_locked(self, entry: _Entry) -> bool:
         """Whether nobody may remove it now."""
@@ -149,6 +173,12 @@ class _Look:
         for page in uploads.paginate(Bucket=self._bucket, Prefix=prefix):
             _require_listing(page.get("Bucket"), self._bucket)
             yield from (_Entry(key=one["Key"], version=None) for one in page.get("Uploads", ()))
+
+
+def _is_theirs(named: str | None, batch: VerifiedBatch) -> bool:
+    """Whether an id is a target's; a uuid is the same in capital letters."""
+    ids = batch.contributor_ids
+    return named is not None and (named in ids or (len(named) == _UUID_LENGTH and named.lower() in ids))
 
 
 def _require_listing(listed: str | None, bucket: str) -> None:
