@@ -82,8 +82,11 @@ def _answered(response: Mapping[str, Any], object_name: str | None, bucket: str 
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if code in _KEYS_BY_CODE:
         keys = _KEYS_BY_CODE[code]
-        if bucket is not None and keys == "bucket_name":
-            remedy = f"check bucket: {bucket} in the inventory file s3.yml"
+        if bucket is not None and keys.endswith("bucket_name"):
+            before = keys.removesuffix("bucket_name")
+            remedy = (
+                f"check {f'[s3] {before}' if before else ''}bucket: {bucket} in the inventory file s3.yml"
+            )
             what = f"S3 answered {code}"
             return StoreUnavailable(store=STORE, object_name=object_name, what=what, remedy=remedy)
     elif code.isdigit() and status < HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -5,15 +5,16 @@ Add here: another way in which a whole object can be somebody's.
 Keep out: removing (`removal.py`), and objects in which many people share one file (`shared.py`).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from erasure.inventory import InventoryObject
 from erasure.stores.base import COUNTED_AT_MOST
-from erasure.stores.s3.keys import KeyTemplate
+from erasure.stores.s3.keys import KeyTemplate, is_target
 from erasure.stores.s3.listing import Listing, Page, Upload, Version, pooled
 from erasure.stores.s3.looks import Looks
+from erasure.stores.s3.obstacles import Obstacle
 from erasure.targets import TargetSet
 
 # Pages of everybody's keys that are read for each contributor before each is listed alone: at most a quarter more
@@ -24,11 +25,15 @@ _Entry = TypeVar("_Entry", Version, Upload)
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """All versions of the targets' keys, sorted; `conflicts` are keys that name a target here and another there."""
+    """All versions of the targets' keys, sorted; `conflicts` are keys that name a target here and another there.
+
+    untold: versions of other keys that do not let anybody look at whose they are, and why.
+    """
 
     versions: list[Version]
     conflicts: int = 0
     keys: frozenset[str] = field(default=frozenset())
+    untold: Mapping[Version, Obstacle] = field(default_factory=dict)
 
 
 class Finder(Protocol):
@@ -81,7 +86,7 @@ class _ByName:
         if template.by_email:
             # An email can stand in a key in many ways, so that no prefix would find them all.
             return sorted(kept(listed(template.fixed)))
-        prefixes = [template.prefix(contributor_id) for contributor_id in sorted(targets.contributor_ids)]
+        prefixes = [one for each in sorted(targets.contributor_ids) for one in template.prefixes(each)]
         # One page of everybody's keys is often all there is, and then the one request that is needed.
         shared = listed(template.fixed)
         found: set[_Entry] = set()
@@ -108,13 +113,15 @@ class _ByLook:
             {entry for page in self.listing.versions(self.item.location) for entry in page.entries}
         )
         owners = Looks(listing=self.listing, item=self.item).owners(listed)
-        ids = targets.contributor_ids
-        theirs = frozenset(version.key for version, owner in owners.items() if owner in ids)
-        others = {version.key for version, owner in owners.items() if owner not in ids}
+        untold = {version: owner for version, owner in owners.items() if isinstance(owner, Obstacle)}
+        told = {version: owner for version, owner in owners.items() if version not in untold}
+        theirs = frozenset(version.key for version, owner in told.items() if is_target(owner, targets))
+        others = {version.key for version, owner in told.items() if not is_target(owner, targets)}
         return Found(
             versions=[version for version in listed if version.key in theirs],
             conflicts=len(theirs & others),
             keys=theirs,
+            untold={version: why for version, why in untold.items() if version.key not in theirs},
         )
 
     def uploads(self, targets: TargetSet, found: Found | None = None) -> list[Upload]:

@@ -1,6 +1,6 @@
 """Whose a key is by its name: `contributors/{contributor_id}/`, `avatars/{email}.png`.
 
-Holds: `KeyTemplate`.
+Holds: `KeyTemplate`, `is_target`.
 Add here: another placeholder of a key.
 Keep out: requests, and keys that name nobody (`looks.py`).
 """
@@ -15,6 +15,7 @@ from erasure.targets import TargetSet
 
 PLACEHOLDER = "{contributor_id}"
 EMAIL = "{email}"
+_UUID_LENGTH = 36
 
 
 class KeyTemplate:
@@ -47,11 +48,19 @@ class KeyTemplate:
         """Whether a key is a target's; an email counts raw or quoted as in a URL, and compared as emails are."""
         owner = self.owner(key)
         if owner is None or not self.by_email:
-            return owner in targets.contributor_ids
+            return owner is not None and is_target(owner, targets)
         return any(form in targets.emails for form in _emails(owner))
 
-    def prefix(self, contributor_id: str) -> str:
-        """Where the keys of one contributor begin; StoreRefused where the id cannot stand in a key of the template."""
+    def prefixes(self, contributor_id: str) -> tuple[str, ...]:
+        """Where the keys of one contributor begin, more than one where an id can be written otherwise; StoreRefused
+        where it cannot stand in a key of the template.
+        """
+        forms = [contributor_id]
+        if len(contributor_id) == _UUID_LENGTH and contributor_id.upper() != contributor_id:
+            forms.append(contributor_id.upper())
+        return tuple(self._prefix(form) for form in forms)
+
+    def _prefix(self, contributor_id: str) -> str:
         prefix = f"{self.fixed}{contributor_id}{self._suffix}"
         if self.owner(prefix) != contributor_id:
             raise StoreRefused(
@@ -60,6 +69,12 @@ class KeyTemplate:
                 remedy=f"ids must fit {PLACEHOLDER} in the key templates of the inventory file s3.yml",
             )
         return prefix
+
+
+def is_target(named: str, targets: TargetSet) -> bool:
+    """Whether an id is a target's; a uuid is the same in capital letters."""
+    ids = targets.contributor_ids
+    return named in ids or (len(named) == _UUID_LENGTH and named.lower() in ids)
 
 
 def _emails(owner: str) -> Iterator[str]:

@@ -12,8 +12,7 @@ from typing import Any
 from erasure.inventory import InventoryObject
 from erasure.stores.s3.failures import code_of, errors
 from erasure.stores.s3.listing import Listing, Version, pooled
-
-_GONE = frozenset({"NoSuchKey", "NoSuchVersion", "404"})
+from erasure.stores.s3.obstacles import GONE, Obstacle, of_refusal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,13 +22,13 @@ class Looks:
     listing: Listing
     item: InventoryObject
 
-    def owners(self, versions: Sequence[Version]) -> Mapping[Version, str]:
-        """Version -> the contributor that it names; those that name nobody are left out."""
+    def owners(self, versions: Sequence[Version]) -> Mapping[Version, str | Obstacle]:
+        """Version -> the contributor that it names, or why nobody can be told; those that name nobody are left out."""
         objects = [version for version in versions if not version.is_marker]
         found = zip(objects, pooled(self._owner, objects), strict=True)
         return {version: owner for version, owner in found if owner}
 
-    def _owner(self, version: Version) -> str | None:
+    def _owner(self, version: Version) -> str | Obstacle | None:
         from botocore.exceptions import ClientError
 
         with errors(self.item.name):
@@ -37,8 +36,10 @@ class Looks:
                 return self._tag(version) if self.item.tag else self._metadata(version)
             except ClientError as error:
                 # Gone since it was listed.
-                if code_of(error) in _GONE:
+                if code_of(error) in GONE:
                     return None
+                if (obstacle := of_refusal(error)) is not None:
+                    return obstacle
                 raise
 
     def _tag(self, version: Version) -> str | None:

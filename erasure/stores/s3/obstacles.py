@@ -34,7 +34,13 @@ class Obstacle(StrEnum):
     CLIENT_SIDE = "encrypted by the client that wrote it"
     CUSTOMER_KEY = "encrypted with a key that only its writer has"
     HIDDEN_METADATA = "carrying metadata that S3 does not show"
+    FOREIGN_METADATA = "carrying metadata beyond ASCII, which nobody can write again"
+    NO_KEY = "encrypted with a key of KMS that is not ours to use"
     UNREADABLE = "unreadable"
+
+
+# What stands in the way of writing an object anew, and not of removing it.
+OF_WRITING = frozenset({Obstacle.HIDDEN_METADATA, Obstacle.FOREIGN_METADATA})
 
 
 def locked_among(listing: Listing, versions: Sequence[Version]) -> Mapping[Version, Obstacle]:
@@ -56,6 +62,8 @@ def of_head(head: Mapping[str, Any]) -> Obstacle | None:
         return Obstacle.CLIENT_SIDE
     if head.get("MissingMeta"):
         return Obstacle.HIDDEN_METADATA
+    if not all(value.isascii() for value in head.get("Metadata", {}).values()):
+        return Obstacle.FOREIGN_METADATA
     if head.get("StorageClass") in ARCHIVED and 'ongoing-request="false"' not in head.get("Restore", ""):
         return Obstacle.ARCHIVED
     return lock_of(head)
@@ -76,6 +84,8 @@ def of_refusal(error: Any) -> Obstacle | None:
         return Obstacle.DENIED
     if code in {"InvalidObjectState"}:
         return Obstacle.ARCHIVED
+    if code.startswith("KMS.") and "Throttling" not in code:
+        return Obstacle.NO_KEY
     # Without the key that it was written with, S3 takes even a HEAD for a bad request.
     if code in {"InvalidRequest", "400"} and error.operation_name in {"GetObject", "HeadObject"}:
         return Obstacle.CUSTOMER_KEY

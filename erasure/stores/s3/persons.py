@@ -6,7 +6,7 @@ Keep out: whose they are (`finding.py`), objects in which many people share one 
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from erasure.counts import Count
 from erasure.errors import Incomplete
@@ -37,20 +37,20 @@ class PersonObjects:
         found = self._finder.versions(targets)
         locked = locked_among(self._listing, found.versions)
         free = [version for version in found.versions if version not in locked]
-        return _count(free, conflicts=found.conflicts, locked=locked)
+        return _count(free, conflicts=found.conflicts, obstacles=[*locked.values(), *found.untold.values()])
 
     def mask(self, targets: TargetSet, progress: Progress) -> Count:
         """Deletes all that is not locked, and lists again: what is then left is Incomplete."""
         # Uploads first: one that is finished afterwards would otherwise become a new version.
         abort_uploads(self._listing, self._finder.uploads(targets))
-        versions = self._finder.versions(targets).versions
-        locked = locked_among(self._listing, versions)
-        free = [version for version in versions if version not in locked]
+        found = self._finder.versions(targets)
+        locked = locked_among(self._listing, found.versions)
+        free = [version for version in found.versions if version not in locked]
         progress(self._name, 0, len(free))
         removed = remove_versions(self._listing, free, lambda done: progress(self._name, done, len(free)))
         # Missing versions are reported as deleted as well: only a new listing tells.
         self._require_nothing_left(targets, removed)
-        return _count(free, locked=locked)
+        return _count(free, obstacles=[*locked.values(), *found.untold.values()])
 
     def purge(self, targets: TargetSet) -> None:
         """Looks again, at uploads too: the versions, S3's physical copies, went with the keys."""
@@ -76,10 +76,10 @@ class PersonObjects:
         raise Incomplete(store=STORE, object_name=self._name, what=what, remedy=remedy)
 
 
-def _count(free: Sequence[Version], *, locked: Mapping[Version, Obstacle], conflicts: int = 0) -> Count:
+def _count(free: Sequence[Version], *, obstacles: Sequence[Obstacle], conflicts: int = 0) -> Count:
     return Count(
         records=len({version.key for version in free}),
         elements=len(free),
         conflicts=conflicts,
-        not_erasable=dict(Counter(lock.value for lock in locked.values())),
+        not_erasable=dict(Counter(obstacle.value for obstacle in obstacles)),
     )
