@@ -105,16 +105,21 @@ def _seen(
         code = error.response["Error"]["Code"]
         if code in _GONE:
             return _Seen(tallies=tallies)
-        if code not in _SHUT:
+        if code not in _SHUT and not (code.startswith("KMS.") and "Throttling" not in code):
             raise
         return _Seen(tallies=tallies, is_beyond_reach=True)
     except StoreRefused:
         return _Seen(tallies=tallies, is_beyond_reach=True)
     held = any(tally.survivors for tally in tallies.values())
-    return _Seen(tallies=tallies, records=min(records, 1), is_beyond_reach=held and _is_locked(client, where))
+    beyond = held and _is_beyond_reach(client, where, is_latest=version["IsLatest"])
+    return _Seen(tallies=tallies, records=min(records, 1), is_beyond_reach=beyond)
 
 
-def _is_locked(client: Any, where: Mapping[str, str]) -> bool:
+def _is_beyond_reach(client: Any, where: Mapping[str, str], *, is_latest: bool) -> bool:
+    """Whether a lock keeps what is there, or its metadata could not be written again with another content."""
     head = client.head_object(**where)
+    metadata = head.get("Metadata", {})
+    if is_latest and (head.get("MissingMeta") or not all(value.isascii() for value in metadata.values())):
+        return True
     until = head.get("ObjectLockRetainUntilDate")
     return head.get("ObjectLockLegalHoldStatus") == "ON" or bool(until and until > datetime.now(UTC))

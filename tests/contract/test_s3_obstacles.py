@@ -144,18 +144,88 @@ def test_an_archived_file_is_told_and_one_that_was_restored_is_read(s3_config: S
         ("403", "HeadObject", "not ours to read"),
         ("InvalidObjectState", "GetObject", "archived and not restored"),
         ("InvalidRequest", "GetObject", "encrypted with a key that only its writer has"),
+        ("KMS.DisabledException", "GetObject", "encrypted with a key of KMS that is not ours to use"),
     ],
 )
 def test_a_refused_reading_says_why_the_object_stays(code: str, operation: str, why: str) -> None:
     from botocore.exceptions import ClientError
 
     assert of_refusal(ClientError({"Error": {"Code": code}}, operation)) == why
-    assert of_refusal(ClientError({"Error": {"Code": "NoSuchBucket"}}, operation)) is None
+    for passing in ("NoSuchBucket", "KMS.ThrottlingException"):
+        assert of_refusal(ClientError({"Error": {"Code": passing}}, operation)) is None
 
 
 def test_metadata_that_s3_does_not_show_would_be_lost_and_is_an_obstacle() -> None:
     assert of_head({"MissingMeta": 2}) == "carrying metadata that S3 does not show"
+    assert of_head({"Metadata": {"a": "ü"}}) == "carrying metadata beyond ASCII, which nobody can write again"
     assert of_head({"Metadata": {"a": "b"}}) is None
+
+
+def test_metadata_that_would_be_lost_are_an_obstacle_only_where_a_file_is_written_anew(
+    s3_client: Any, s3_config: SandboxConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket, client = new_bucket(s3_client), client_for(s3_config)
+    put_rows(s3_client, bucket, "exports/1.csv", table(*PEOPLE))
+    put_rows(s3_client, bucket, "exports/2.csv", table("u2"))
+    put_rows(s3_client, bucket, "exports/3.csv", table("u1"))
+    put_rows(s3_client, bucket, "exports/3.csv", table("u2"))
+    before = everything(s3_client, bucket)
+
+    def hidden(parsed: dict[str, Any], **_: Any) -> None:
+        parsed["MissingMeta"] = 1
+
+    for operation in ("GetObject", "HeadObject"):
+        client.meta.events.register(f"after-call.s3.{operation}", hidden)
+    monkeypatch.setattr("expectations.readers.s3.s3_client", lambda settings: client)
+    inventory = Inventory(world="kepler", objects=(exports(),))
+    batch = VerifiedBatch(batch_id="b", persons={"u1": "u1"}, needles={"u1": ("u1@example.com",)})
+    store = store_of_rows(client, bucket)
+
+    planned, done = store.count(targets("u1"))[ROWS], store.mask(targets("u1"), no_progress)[ROWS]
+
+    assert planned == done
+    assert done.records == 1
+    assert done.not_erasable == {"carrying metadata that S3 does not show: exports/1.csv": 1}
+    after = everything(s3_client, bucket)
+    assert {key for key, _ in set(before) - set(after)} == {"exports/3.csv"}
+    assert set(after) < set(before)
+    (found,) = read_s3(settings_for(s3_config, bucket), inventory, batch)
+    assert (found.survivors, found.not_erasable) == (0, 1)
+
+
+def test_files_without_a_byte_have_no_rows_whatever_their_keys_say(s3_client: Any) -> None:
+    bucket = new_bucket(s3_client)
+    names = ("", "7/", "7/empty.csv", "7/empty.csv.gz", "7/empty.parquet", "7/empty.jsonl.zst", "7/_SUCCESS")
+    for name in names:
+        s3_client.put_object(Bucket=bucket, Key=f"exports/{name}", Body=b"")
+    put_rows(s3_client, bucket, "exports/7/whole.csv", table(*PEOPLE))
+    before = everything(s3_client, bucket)
+
+    done = store_of_rows(s3_client, bucket).mask(targets("u1"), no_progress)[ROWS]
+
+    assert (done.records, done.not_erasable) == (1, {})
+    assert {key for key, _ in set(before) - set(everything(s3_client, bucket))} == {"exports/7/whole.csv"}
+
+
+def test_a_file_whose_tags_may_not_be_read_is_not_written_without_them(
+    s3_client: Any, s3_config: SandboxConfig
+) -> None:
+    bucket, key, client = new_bucket(s3_client), "exports/1.csv", client_for(s3_config)
+    put_rows(s3_client, bucket, key, table(*PEOPLE), Tagging="kind=export")
+    before = everything(s3_client, bucket)
+
+    def denied(http_response: Any, parsed: dict[str, Any], **_: Any) -> None:
+        http_response.status_code = 403
+        parsed["Error"] = {"Code": "AccessDenied", "Message": "no"}
+
+    client.meta.events.register("after-call.s3.GetObjectTagging", denied)
+    # Who may not read tags is not told either how many there are.
+    client.meta.events.register("after-call.s3.GetObject", lambda parsed, **_: parsed.pop("TagCount", None))
+
+    done = store_of_rows(client, bucket).mask(targets("u1"), no_progress)[ROWS]
+
+    assert (done.records, done.not_erasable) == (0, {f"not ours to read: {key}": 1})
+    assert everything(s3_client, bucket) == before
 
 
 def test_the_judge_finds_every_version_and_tells_apart_what_nobody_can_erase(

@@ -17,11 +17,20 @@ from threading import Lock
 from typing import Any, BinaryIO, cast
 
 from erasure.errors import StoreUnavailable, safe_reason
-from erasure.inventory import InventoryObject
+from erasure.inventory import ROW_FORMATS, InventoryObject, Rows
 from erasure.stores.s3.failures import STORE, code_of, errors
 from erasure.stores.s3.kept import kept_of
 from erasure.stores.s3.listing import Listing, Version
-from erasure.stores.s3.obstacles import ARCHIVED, CHANGED, GONE, Obstacle, locked_among, of_head, of_refusal
+from erasure.stores.s3.obstacles import (
+    ARCHIVED,
+    CHANGED,
+    GONE,
+    OF_WRITING,
+    Obstacle,
+    locked_among,
+    of_head,
+    of_refusal,
+)
 from erasure.stores.s3.rows.base import Codec, RowCounts, RowRules, UnreadableRows, rules_for
 from erasure.stores.s3.rows.codecs import codec_of
 from erasure.targets import TargetSet
@@ -87,6 +96,9 @@ class Contents:
 
     def judge(self, version: Version) -> Judged:
         """Counts a version's rows. One that is gone since it was listed has none."""
+        # Such as the markers by which consoles make a folder: no rows, whatever the key says of a format.
+        if not version.size:
+            return Judged(version=version)
         named = f"{self._named}/{version.key}@{version.version_id}/{version.etag}/{version.size}"
         known = _REMEMBERED.get(hashlib.sha256(named.encode()).hexdigest())
         if known is not None:
@@ -104,7 +116,7 @@ class Contents:
             return Judged(version=version, obstacle=found)
         codec = self.codec(version.key)
         if codec is None:
-            flaw = "neither its suffix nor the inventory names a format"
+            flaw = self._without_codec(version.key)
             return Judged(version=version, obstacle=Obstacle.UNREADABLE, flaw=flaw)
         with errors(self._item.name):
             try:
@@ -120,20 +132,29 @@ class Contents:
             except UnreadableRows as unreadable:
                 return Judged(version=version, obstacle=Obstacle.UNREADABLE, flaw=str(unreadable))
 
+    def _without_codec(self, key: str) -> str:
+        told, compression = (self._item.rows or Rows()).format_of(key)
+        if told is not None:
+            return f"{told} with {compression} around it, where {told} is packed within"
+        return f"its suffix is of no format, and {self._item.name} in s3.yml has no format: {', '.join(ROW_FORMATS)}"
+
     def _read(self, version: Version, codec: Codec) -> Judged:
         for attempt in range(_READ_TRIES):
             try:
                 with self.opened(version, codec) as (answer, source):
                     obstacle = of_head(answer)
-                    if obstacle in {Obstacle.CLIENT_SIDE, Obstacle.HIDDEN_METADATA}:
+                    if obstacle is Obstacle.CLIENT_SIDE:
                         return Judged(version=version, obstacle=obstacle)
-                    counts = codec.count(source, self.rules) if version.size else RowCounts()
+                    counts = codec.count(source, self.rules)
                 break
             except Interrupted as lost:
                 if attempt == _READ_TRIES - 1:
                     raise lost.away(self._item.name) from None
         if not counts.to_mask:
             return Judged(version=version, counts=counts)
+        if obstacle in OF_WRITING and not version.is_latest:
+            # It is removed, and not written anew.
+            obstacle = None
         # Some servers tell of locks by HEAD alone.
         obstacle = obstacle or locked_among(self._listing, [version]).get(version)
         if obstacle is None and version.is_latest:

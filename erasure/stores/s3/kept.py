@@ -34,6 +34,7 @@ _GRANTS = {
     "READ_ACP": "GrantReadACP",
     "WRITE_ACP": "GrantWriteACP",
 }
+_NO_TAGS = frozenset({"NotImplemented", "NoSuchTagSet"})
 _NO_GRANTS = frozenset({"NotImplemented", "AccessControlListNotSupported", "MethodNotAllowed"})
 
 
@@ -49,14 +50,21 @@ def kept_of(listing: Listing, version: Version, answer: Mapping[str, Any]) -> di
     checksum = next((name for name in _CHECKSUMS if answer.get(f"Checksum{name}")), None)
     if checksum is not None:
         kept["ChecksumAlgorithm"] = checksum
-    tags = _tags(listing, version) if answer.get("TagCount") else {}
-    if tags:
+    # Asked for always: who may not read them is told of no number of tags either.
+    if tags := _tags(listing, version):
         kept["Tagging"] = urlencode(tags)
     return kept | _grants(listing, version)
 
 
 def _tags(listing: Listing, version: Version) -> dict[str, str]:
-    answer = listing.client.get_object_tagging(Bucket=listing.bucket, **version.named)
+    from botocore.exceptions import ClientError
+
+    try:
+        answer = listing.client.get_object_tagging(Bucket=listing.bucket, **version.named)
+    except ClientError as error:
+        if code_of(error) in _NO_TAGS:
+            return {}
+        raise
     return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
 
 
@@ -76,6 +84,9 @@ def _grants(listing: Listing, version: Version) -> dict[str, str]:
         return {}
     found: dict[str, list[str]] = {}
     for right, grantee in grants:
+        # WRITE, which gives nobody anything at an object, and which a PUT cannot grant.
+        if right not in _GRANTS:
+            continue
         found.setdefault(_GRANTS[right], []).extend(_named(grantee))
     return {name: ", ".join(grantees) for name, grantees in found.items()}
 
