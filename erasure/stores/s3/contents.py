@@ -102,7 +102,8 @@ class Contents:
         named = f"{self._named}/{version.key}@{version.version_id}/{version.etag}/{version.size}"
         known = _REMEMBERED.get(hashlib.sha256(named.encode()).hexdigest())
         if known is not None:
-            return known
+            # What the listing says now: somebody may have written over it since.
+            return replace(known, version=version)
         judged = self._judge(version)
         # What stands in the way may be taken away, and is looked at each time.
         if judged.obstacle is None:
