@@ -8,7 +8,6 @@ Keep out: key templates (`keys.py`), contents of objects (`s3_rows.py`).
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -19,6 +18,7 @@ from erasure.s3_client import s3_client
 from erasure.settings import Settings
 from expectations.readers.base import RECORD, FieldReading, VerifiedBatch, place, unjudged_places
 from expectations.readers.keys import EMAIL, PLACEHOLDER, KeyPattern
+from expectations.readers.s3_locks import is_locked
 from expectations.readers.s3_rows import read_rows
 
 # Up to here a listing a contributor costs less than one of everybody's keys.
@@ -151,9 +151,7 @@ class _Look:
     def _locked(self, entry: _Entry) -> bool:
         if entry.version is None or entry.is_marker:
             return False
-        head = self._client.head_object(**self._where(entry))
-        until = head.get("ObjectLockRetainUntilDate")
-        return head.get("ObjectLockLegalHoldStatus") == "ON" or bool(until and until > datetime.now(UTC))
+        return is_locked(self._client, self._where(entry))
 
     def _where(self, entry: _Entry) -> dict[str, str]:
         # Not every server knows the id of what never had another.

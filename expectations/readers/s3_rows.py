@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from shutil import copyfileobj
 from typing import Any, BinaryIO, cast
 
@@ -19,6 +18,7 @@ from erasure.inventory import InventoryObject
 from erasure.rules import Rule
 from expectations.readers.base import RECORD, FieldReading, Tally, VerifiedBatch
 from expectations.readers.rows import judge_rows
+from expectations.readers.s3_locks import is_locked
 
 _THREADS = 4
 # Answers to a GET that say that nobody can read the object, and so rewrite it.
@@ -117,9 +117,11 @@ def _seen(
 
 def _is_beyond_reach(client: Any, where: Mapping[str, str], *, is_latest: bool) -> bool:
     """Whether a lock keeps what is there, or its metadata could not be written again with another content."""
-    head = client.head_object(**where)
-    metadata = head.get("Metadata", {})
-    if is_latest and (head.get("MissingMeta") or not all(value.isascii() for value in metadata.values())):
+    if is_locked(client, where):
         return True
-    until = head.get("ObjectLockRetainUntilDate")
-    return head.get("ObjectLockLegalHoldStatus") == "ON" or bool(until and until > datetime.now(UTC))
+    if not is_latest:
+        return False
+    head = client.head_object(**where)
+    return bool(head.get("MissingMeta")) or not all(
+        value.isascii() for value in head.get("Metadata", {}).values()
+    )

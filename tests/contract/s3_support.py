@@ -7,6 +7,7 @@ Keep out: tests, and the sandbox' own bucket.
 
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -85,6 +86,15 @@ def set_versioning(client: Any, bucket: str, status: str) -> None:
 
 def hold(client: Any, bucket: str, key: str, version: str, status: str) -> None:
     client.put_object_legal_hold(Bucket=bucket, Key=key, VersionId=version, LegalHold={"Status": status})
+
+
+def lock_version(client: Any, bucket: str, key: str, version: str, lock: str) -> None:
+    """`lock`: `hold`, or the mode of a retention."""
+    if lock == "hold":
+        hold(client, bucket, key, version, "ON")
+        return
+    retention = {"Mode": lock, "RetainUntilDate": datetime.now(UTC) + timedelta(days=1)}
+    client.put_object_retention(Bucket=bucket, Key=key, VersionId=version, Retention=retention)
 
 
 def put(client: Any, bucket: str, *keys: str) -> None:

@@ -5,7 +5,6 @@ Add here: another reason why a file stays as it is.
 Keep out: locks at whole objects (`test_s3_store.py`).
 """
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -28,7 +27,15 @@ from tests.contract.s3_rows_support import (
     store_of_rows,
     table,
 )
-from tests.contract.s3_support import client_for, everything, hold, new_bucket, settings_for, targets
+from tests.contract.s3_support import (
+    client_for,
+    everything,
+    hold,
+    lock_version,
+    new_bucket,
+    settings_for,
+    targets,
+)
 
 BROKEN = {
     "exports/cut.csv.gz": as_csv_gz(table(*PEOPLE))[:-12],
@@ -86,12 +93,7 @@ def test_a_locked_file_is_not_written_over_since_its_rows_would_stay_below(s3_cl
     bucket, key = new_bucket(s3_client, locking=True), "exports/1.csv"
     version = put_rows(s3_client, bucket, key, table(*PEOPLE))
     put_rows(s3_client, bucket, "exports/b.csv", table(*PEOPLE))
-    if lock == "hold":
-        hold(s3_client, bucket, key, version, "ON")
-    else:
-        until = datetime.now(UTC) + timedelta(days=1)
-        retention = {"Mode": lock, "RetainUntilDate": until}
-        s3_client.put_object_retention(Bucket=bucket, Key=key, Retention=retention)
+    lock_version(s3_client, bucket, key, version, lock)
     store = store_of_rows(s3_client, bucket)
 
     assert store.count(targets("u1")) == store.mask(targets("u1"), no_progress)
@@ -101,6 +103,33 @@ def test_a_locked_file_is_not_written_over_since_its_rows_would_stay_below(s3_cl
     assert (left.records, left.not_erasable) == (0, {f"{why}: {key}": 1})
     assert [one for one in everything(s3_client, bucket) if one[0] == key] == [(key, version)]
     assert read(s3_client, bucket, "exports/b.csv") == table(*PEOPLE, masked=("u1",))
+
+
+@pytest.mark.parametrize("lock", ["hold", "GOVERNANCE"])
+def test_an_older_version_that_is_locked_is_told_and_stays_below_the_new_file(
+    s3_client: Any, s3_config: SandboxConfig, lock: str
+) -> None:
+    bucket, key = new_bucket(s3_client, locking=True), "exports/1.csv"
+    version = put_rows(s3_client, bucket, key, table(*PEOPLE))
+    lock_version(s3_client, bucket, key, version, lock)
+    put_rows(s3_client, bucket, key, table("u1"))
+    put_rows(s3_client, bucket, key, table(*PEOPLE))
+    store = store_of_rows(s3_client, bucket)
+
+    planned, done = store.count(targets("u1"))[ROWS], store.mask(targets("u1"), no_progress)[ROWS]
+
+    assert planned == done
+    why = "under a legal hold" if lock == "hold" else "locked by a retention that has not ended"
+    assert (done.records, done.elements) == (1, 1)
+    assert done.not_erasable == {f"{why}, an older version: {key}": 1}
+    left = [one for _, one in everything(s3_client, bucket)]
+    assert version in left and len(left) == 2
+    assert read(s3_client, bucket, key) == table(*PEOPLE, masked=("u1",))
+    inventory = Inventory(world="kepler", objects=(exports(),))
+    batch = VerifiedBatch(batch_id="b", persons={"u1": "u1"}, needles={"u1": ("u1@example.com",)})
+    (found,) = read_s3(settings_for(s3_config, bucket), inventory, batch)
+    assert (found.survivors, found.not_erasable) == (0, 1)
+    store.purge(targets("u1"), no_progress)
 
 
 def test_what_a_client_has_encrypted_is_not_taken_for_rows(s3_client: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from erasure.counts import Count
 from erasure.errors import Incomplete
 from erasure.stores.base import no_progress
 from erasure.stores.s3 import listing
@@ -18,7 +19,18 @@ from erasure.stores.s3.listing import THREADS, pooled
 from erasure.stores.s3.store import S3Store
 from sandbox.config import SandboxConfig
 from tests.contract.s3_rows_support import PEOPLE, ROWS, exports, put_rows, read, store_of_rows, table
-from tests.contract.s3_support import client_for, everything, new_bucket, put, s3_object, store_on, targets
+from tests.contract.s3_support import (
+    OBJECT,
+    client_for,
+    everything,
+    lock_version,
+    new_bucket,
+    put,
+    s3_object,
+    set_versioning,
+    store_on,
+    targets,
+)
 
 
 def keeping(config: SandboxConfig, end: str, code: str | None) -> Any:
@@ -88,6 +100,39 @@ def test_an_older_version_of_a_file_that_the_server_keeps_is_never_done(
     # Who may remove it later only has to run again.
     assert store_of_rows(s3_client, bucket).mask(targets("u1"), no_progress)[ROWS].records == 1
     assert len(everything(s3_client, bucket)) == 1
+
+
+@pytest.mark.parametrize("lock", ["hold", "GOVERNANCE"])
+def test_an_older_version_that_is_locked_is_planned_as_what_cannot_go_and_the_others_go(
+    s3_client: Any, lock: str
+) -> None:
+    bucket, key = new_bucket(s3_client, locking=True), "contributors/u1/contract.pdf"
+    version = s3_client.put_object(Bucket=bucket, Key=key, Body=b"made up")["VersionId"]
+    lock_version(s3_client, bucket, key, version, lock)
+    put(s3_client, bucket, key, key, "contributors/u1/a")
+    s3_client.delete_object(Bucket=bucket, Key=key)
+    store = store_on(s3_client, bucket)
+
+    planned, done = store.count(targets("u1")), store.mask(targets("u1"), no_progress)
+
+    why = "under a legal hold" if lock == "hold" else "locked by a retention that has not ended"
+    assert planned == done == {OBJECT: Count(records=2, elements=4, not_erasable={why: 1})}
+    assert everything(s3_client, bucket) == [(key, version)]
+    store.purge(targets("u1"), no_progress)
+
+
+def test_a_bucket_that_keeps_versions_no_more_loses_all_that_a_target_has(s3_client: Any) -> None:
+    bucket, key = new_bucket(s3_client, "Off"), "contributors/u1/a"
+    put(s3_client, bucket, key, "contributors/u2/a")
+    set_versioning(s3_client, bucket, "Enabled")
+    put(s3_client, bucket, key)
+    set_versioning(s3_client, bucket, "Suspended")
+    # The marker has the id `null`, and on versitygw the version below it as well.
+    s3_client.delete_object(Bucket=bucket, Key=key)
+
+    store_on(s3_client, bucket).mask(targets("u1"), no_progress)
+
+    assert everything(s3_client, bucket) == [("contributors/u2/a", "null")]
 
 
 def test_rows_that_go_as_a_whole_leave_the_others_and_no_older_version(s3_client: Any) -> None:

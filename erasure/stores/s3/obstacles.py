@@ -5,7 +5,7 @@ Add here: another reason for which an object stays as it is.
 Keep out: rows that cannot be read (`rows/`), and what is done about an obstacle.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -18,6 +18,9 @@ ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 # What the encryption clients of Amazon's SDKs write into the user metadata.
 _CLIENT_SIDE = frozenset({"x-amz-key", "x-amz-key-v2", "x-amz-iv", "x-amz-matdesc", "x-amz-3", "x-amz-w"})
 _NO_LOCKS = frozenset({"ObjectLockConfigurationNotFoundError", "NotImplemented", "MethodNotAllowed"})
+_NO_LOCK = frozenset(
+    {"NoSuchObjectLockConfiguration", "InvalidRequest", "NotImplemented", "MethodNotAllowed"}
+)
 DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "403"})
 GONE = frozenset({"NoSuchKey", "NoSuchVersion", "404"})
 # Another content than the one that was asked for by its ETag.
@@ -44,7 +47,8 @@ OF_WRITING = frozenset({Obstacle.HIDDEN_METADATA, Obstacle.FOREIGN_METADATA})
 
 
 def locked_among(listing: Listing, versions: Sequence[Version]) -> Mapping[Version, Obstacle]:
-    """The versions that a lock protects. One request where the bucket has no locks, else one a version.
+    """The versions that a lock protects. One request where the bucket has no locks, else one a version, and two
+    more for an older one.
 
     Who may not see retention and holds is shown none; their refusal then comes when the version is to go.
     """
@@ -110,11 +114,39 @@ def _has_locks(listing: Listing) -> bool:
 def _lock(listing: Listing, version: Version) -> Obstacle | None:
     from botocore.exceptions import ClientError
 
+    is_told = version.is_latest
     with errors(listing.object_name):
         try:
-            return lock_of(listing.client.head_object(Bucket=listing.bucket, **version.named))
+            found = lock_of(listing.client.head_object(Bucket=listing.bucket, **version.named))
         except ClientError as error:
-            # Deleting needs no reading.
-            if code_of(error) in GONE | DENIED | {"400"}:
+            if code_of(error) in GONE:
                 return None
-            raise
+            # Deleting needs no reading.
+            if code_of(error) not in DENIED | {"400"}:
+                raise
+            found, is_told = None, False
+        # versitygw's HEAD says nothing of the locks of a version that is not the current one.
+        return found if found is not None or is_told else _asked_lock(listing, version)
+
+
+def _asked_lock(listing: Listing, version: Version) -> Obstacle | None:
+    """The same by requests of their own."""
+    hold = _answer_of(listing.client.get_object_legal_hold, listing, version).get("LegalHold")
+    if hold is not None and not hold:
+        # So says moto of what has no hold; its HEAD has told all, and it fails where a retention is asked for.
+        return None
+    retention = _answer_of(listing.client.get_object_retention, listing, version).get("Retention", {})
+    told = {"ObjectLockRetainUntilDate": retention.get("RetainUntilDate")}
+    return lock_of(told | {"ObjectLockLegalHoldStatus": (hold or {}).get("Status")})
+
+
+def _answer_of(ask: Callable[..., Any], listing: Listing, version: Version) -> Mapping[str, Any]:
+    from botocore.exceptions import ClientError
+
+    try:
+        answer: Mapping[str, Any] = ask(Bucket=listing.bucket, **version.named)
+    except ClientError as error:
+        if code_of(error) in _NO_LOCK | GONE | DENIED:
+            return {}
+        raise
+    return answer

@@ -49,21 +49,29 @@ class PersonObjects:
         progress(self._name, 0, len(free))
         removed = remove_versions(self._listing, free, lambda done: progress(self._name, done, len(free)))
         # Missing versions are reported as deleted as well: only a new listing tells.
-        self._require_nothing_left(targets, removed)
+        left, uploads = self._left(targets)
+        if left and not removed.refused:
+            # Written meanwhile; or a null marker and the null version below it, which versitygw keeps by one id.
+            removed = remove_versions(self._listing, left)
+            left, uploads = self._left(targets)
+        self._require_nothing(left, uploads, removed)
         return _count(free, obstacles=[*locked.values(), *found.untold.values()])
 
     def purge(self, targets: TargetSet) -> None:
         """Looks again, at uploads too: the versions, S3's physical copies, went with the keys."""
-        self._require_nothing_left(targets, Removed(done=0, refused={}))
+        self._require_nothing(*self._left(targets), Removed(done=0, refused={}))
 
-    def _require_nothing_left(self, targets: TargetSet, removed: Removed) -> None:
+    def _left(self, targets: TargetSet) -> tuple[list[Version], int]:
+        """Versions of targets that no lock keeps, and how many unfinished uploads."""
         found = self._finder.versions(targets)
         uploads = len(self._finder.uploads(targets, found))
         locked = locked_among(self._listing, found.versions)
-        versions = len(found.versions) - len(locked)
-        if not versions and not uploads:
+        return [version for version in found.versions if version not in locked], uploads
+
+    def _require_nothing(self, left: Sequence[Version], uploads: int, removed: Removed) -> None:
+        if not left and not uploads:
             return
-        what = f"{versions} versions and {uploads} unfinished uploads are left"
+        what = f"{len(left)} versions and {uploads} unfinished uploads are left"
         refused = Counter(removed.refused)
         if refused["AccessDenied"]:
             what += f", {refused['AccessDenied']} of them locked or not ours to delete"
