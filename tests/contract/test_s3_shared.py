@@ -158,6 +158,8 @@ def test_grants_class_and_encryption_of_a_rewritten_file_are_asked_for_again(
         parsed["Grants"] = [
             {"Grantee": {"Type": "CanonicalUser", "ID": "owner"}, "Permission": "FULL_CONTROL"},
             {"Grantee": {"Type": "Group", "URI": everybody}, "Permission": "READ"},
+            # It gives nobody anything at an object, and a PUT could not grant it.
+            {"Grantee": {"Type": "Group", "URI": everybody}, "Permission": "WRITE"},
         ]
 
     client.meta.events.register("after-call.s3.GetObject", as_amazon_would)

@@ -1,7 +1,7 @@
-"""Rewriting of files in S3 killed for real: each file is the old one or the new one, and a second run does the rest.
+"""Work on S3 killed for real: each file is the old one or the new one, and a second run does the rest.
 
 Runs on the server that the sandbox has; wherever its data lies, it is our process that is killed.
-Holds: kill -9 in the middle of writing files.
+Holds: kill -9 in the middle of writing files, and of removing somebody's objects.
 Add here: another moment.
 Keep out: other writers (`tests/contract/test_s3_shared.py`).
 """
@@ -18,7 +18,7 @@ from erasure.stores.base import no_progress
 from sandbox.config import SandboxConfig
 from sandbox.supervisor import Sandbox
 from tests.contract.s3_rows_support import PEOPLE, ROWS, put_rows, read, store_of_rows, table
-from tests.contract.s3_support import client_for, everything, new_bucket, targets
+from tests.contract.s3_support import OBJECT, client_for, everything, new_bucket, put, store_on, targets
 from tests.sandbox_fixtures import eventually
 
 KEYS = [f"exports/{number}/units.csv.gz" for number in range(6)]
@@ -26,13 +26,14 @@ KEYS = [f"exports/{number}/units.csv.gz" for number in range(6)]
 CHILD = """
 import os, signal, sys
 from erasure.stores.base import no_progress
-from erasure.stores.s3 import shared
+from erasure.stores.s3 import removal, shared
 from sandbox.config import SandboxConfig
 from tests.contract.s3_rows_support import store_of_rows
-from tests.contract.s3_support import client_for, targets
+from tests.contract.s3_support import client_for, store_on, targets
 
-url, key, secret, region, bucket, moment, after = sys.argv[1:]
-shared.THREADS = 1
+url, key, secret, region, bucket, moment, after, what = sys.argv[1:]
+shared.THREADS = removal._LANES = 1
+removal.DELETED_AT_ONCE = 2
 import boto3
 from botocore.config import Config
 client = boto3.client("s3", endpoint_url=url, aws_access_key_id=key, aws_secret_access_key=secret,
@@ -43,7 +44,8 @@ def stop(**_):
     if len(seen) == int(after):
         os.kill(os.getpid(), signal.SIGSTOP)
 client.meta.events.register(moment, stop)
-store_of_rows(client, bucket).mask(targets("u1"), no_progress)
+store = store_of_rows if what == "rows" else store_on
+store(client, bucket).mask(targets("u1"), no_progress)
 """
 
 
@@ -67,7 +69,7 @@ def test_a_file_is_the_old_one_or_the_new_one_after_a_kill_and_a_rerun_finishes(
         put_rows(client, bucket, key, table("u1", "u2"))
         put_rows(client, bucket, key, table(*PEOPLE))
 
-    kill_in_the_middle(config, bucket, moment, after)
+    kill_in_the_middle(config, bucket, moment, after, "rows")
 
     old, new = table(*PEOPLE), table(*PEOPLE, masked=("u1",))
     found = [read(client, bucket, key) for key in KEYS]
@@ -80,9 +82,36 @@ def test_a_file_is_the_old_one_or_the_new_one_after_a_kill_and_a_rerun_finishes(
     assert store_of_rows(client, bucket).count(targets("u1"))[ROWS].records == 0
 
 
-def kill_in_the_middle(config: SandboxConfig, bucket: str, moment: str, after: int) -> None:
+@pytest.mark.full
+@pytest.mark.parametrize("moment", ["after-call.s3.DeleteObjects", "after-call.s3.AbortMultipartUpload"])
+def test_somebodys_objects_are_there_or_gone_after_a_kill_and_a_rerun_finishes(
+    sandbox: Sandbox, moment: str
+) -> None:
+    config = sandbox.config
+    client = client_for(config)
+    bucket = new_bucket(client)
+    for owner in ("u1", "u10"):
+        for number in range(5):
+            put(client, bucket, *[f"contributors/{owner}/{number}"] * 2)
+        for number in range(2):
+            client.create_multipart_upload(Bucket=bucket, Key=f"contributors/{owner}/film-{number}")
+    before = everything(client, bucket)
+
+    kill_in_the_middle(config, bucket, moment, 1, "persons")
+
+    others = [one for one in before if "/u10/" in one[0]]
+    left = everything(client, bucket)
+    assert set(others) < set(left) <= set(before)
+    done = store_on(client, bucket).mask(targets("u1"), no_progress)[OBJECT]
+    assert done.elements == len(left) - len(others)
+    assert everything(client, bucket) == others
+    uploads = client.list_multipart_uploads(Bucket=bucket)["Uploads"]
+    assert {upload["Key"] for upload in uploads} == {f"contributors/u10/film-{number}" for number in range(2)}
+
+
+def kill_in_the_middle(config: SandboxConfig, bucket: str, moment: str, after: int, what: str) -> None:
     told: list[Any] = [config.s3_endpoint_url, config.s3_access_key, config.s3_secret_key, config.s3_region]
-    child = subprocess.Popen([sys.executable, "-c", CHILD, *told, bucket, moment, str(after)])
+    child = subprocess.Popen([sys.executable, "-c", CHILD, *told, bucket, moment, str(after), what])
 
     def is_stopped() -> bool:
         assert child.poll() is None, f"ended by itself with {child.returncode}"
