@@ -114,6 +114,32 @@ def test_a_file_that_is_of_no_format_is_told_with_what_was_expected_and_stays(
     assert everything(s3_client, bucket) == before
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            b"worker;email\r\nu1;u1@example.com\r\n",
+            "its header lacks email, worker; subject, columns and delimiter of exports stand in s3.yml",
+        ),
+        (
+            "worker,email\r\nu1,ü@example.com\r\n".encode("latin-1"),
+            "row 1: it is not utf-8; format and encoding of exports stand in s3.yml",
+        ),
+        (b"worker,email\r\nu1\r\n", "row 1: it has 1 cells, and the header 2"),
+    ],
+    ids=["delimiter", "encoding", "cells"],
+)
+def test_a_file_that_is_at_odds_with_the_inventory_names_what_to_mend_there(
+    s3_client: Any, body: bytes, said: str
+) -> None:
+    bucket, key = new_bucket(s3_client), "exports/1.csv"
+    s3_client.put_object(Bucket=bucket, Key=key, Body=body)
+
+    found = store_of_rows(s3_client, bucket).count(targets("u1"))[ROWS].not_erasable
+
+    assert found == {f"unreadable ({said}): {key}": 1}
+
+
 ODD = {
     "bom.csv": (
         b"\xef\xbb\xbfworker,email,answer\nu1,u1@example.com,yes\nu2,u2@example.com,no",

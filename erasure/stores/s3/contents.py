@@ -31,7 +31,7 @@ from erasure.stores.s3.obstacles import (
     of_head,
     of_refusal,
 )
-from erasure.stores.s3.rows.base import Codec, RowCounts, RowRules, UnreadableRows, rules_for
+from erasure.stores.s3.rows.base import Codec, Flaw, RowCounts, RowRules, UnreadableRows, rules_for
 from erasure.stores.s3.rows.codecs import codec_of
 from erasure.targets import TargetSet
 
@@ -39,6 +39,11 @@ from erasure.targets import TargetSet
 SPOOLED_BYTES = 8 * 1024 * 1024
 CHUNK_BYTES = 1024 * 1024
 _READ_TRIES = 3
+# What a file can be at odds with -> the keys that say it.
+_TOLD_IN_THE_INVENTORY = {
+    Flaw.HEADER: "subject, columns and delimiter",
+    Flaw.ENCODING: "format and encoding",
+}
 _REMEMBERED_AT_MOST = 100_000
 
 
@@ -131,7 +136,12 @@ class Contents:
                     raise
                 return Judged(version=version, obstacle=obstacle)
             except UnreadableRows as unreadable:
-                return Judged(version=version, obstacle=Obstacle.UNREADABLE, flaw=str(unreadable))
+                flaw = f"{unreadable}{self._where_to_mend(unreadable.kind)}"
+                return Judged(version=version, obstacle=Obstacle.UNREADABLE, flaw=flaw)
+
+    def _where_to_mend(self, kind: Flaw) -> str:
+        keys = _TOLD_IN_THE_INVENTORY.get(kind)
+        return f"; {keys} of {self._item.name} stand in s3.yml" if keys is not None else ""
 
     def _without_codec(self, key: str) -> str:
         told, compression = (self._item.rows or Rows()).format_of(key)
