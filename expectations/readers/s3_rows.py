@@ -7,7 +7,7 @@ Keep out: formats (`rows.py`), objects that are one person's as a whole (`s3.py`
 
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from shutil import copyfileobj
@@ -116,12 +116,23 @@ def _seen(
 
 
 def _is_beyond_reach(client: Any, where: Mapping[str, str], *, is_latest: bool) -> bool:
-    """Whether a lock keeps what is there, or its metadata could not be written again with another content."""
+    """Whether a lock keeps what is there, or what goes with it could not be written again with another content."""
     if is_locked(client, where):
         return True
     if not is_latest:
         return False
     head = client.head_object(**where)
-    return bool(head.get("MissingMeta")) or not all(
-        value.isascii() for value in head.get("Metadata", {}).values()
-    )
+    if head.get("MissingMeta") or not all(value.isascii() for value in head.get("Metadata", {}).values()):
+        return True
+    # What nobody may read of it would be lost with another content.
+    return any(_is_shut(ask, where) for ask in (client.get_object_tagging, client.get_object_acl))
+
+
+def _is_shut(ask: Callable[..., Any], where: Mapping[str, str]) -> bool:
+    from botocore.exceptions import ClientError
+
+    try:
+        ask(**where)
+    except ClientError as error:
+        return error.response["Error"]["Code"] in _SHUT
+    return False

@@ -14,6 +14,7 @@ from erasure.stores.base import no_progress
 from erasure.stores.s3.obstacles import of_head, of_refusal
 from expectations.readers.base import VerifiedBatch
 from expectations.readers.s3 import read_s3
+from expectations.readers.s3_rows import read_rows
 from sandbox.config import SandboxConfig
 from tests.contract.s3_rows_support import (
     PEOPLE,
@@ -255,6 +256,11 @@ def test_a_file_whose_tags_may_not_be_read_is_not_written_without_them(
 
     assert (done.records, done.not_erasable) == (0, {f"not ours to read: {key}": 1})
     assert everything(s3_client, bucket) == before
+    batch = VerifiedBatch(batch_id="b", persons={"u1": "u1"}, needles={"u1": ("u1@example.com",)})
+    (found,) = read_rows(client, bucket, exports(), batch, frozenset())
+    (allowed,) = read_rows(s3_client, bucket, exports(), batch, frozenset())
+    assert (found.survivors, found.not_erasable) == (0, 1)
+    assert (allowed.survivors, allowed.not_erasable) == (1, 0)
 
 
 def test_the_judge_finds_every_version_and_tells_apart_what_nobody_can_erase(
