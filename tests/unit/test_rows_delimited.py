@@ -160,6 +160,8 @@ HEAD = "id,email,label\n"
         (f"id,mail,label\n{GOOD}", Flaw.HEADER, "its header lacks email"),
         (f"id,email,email\n{GOOD}", Flaw.HEADER, "more than one email"),
         (f"{GOOD}{GOOD}", Flaw.HEADER, "its header lacks email, id"),
+        (f"id,email,label\r{GOOD}".replace("\n", "\r"), Flaw.HEADER, "a carriage return stands alone"),
+        (f'id,email,"a\rb"\n{GOOD}', Flaw.HEADER, "a carriage return stands alone"),
         (f"{HEAD}{GOOD}a,b\n", Flaw.CELLS, "row 2: it has 2 cells, and the header 3"),
         (f"{HEAD}{GOOD}a,b,c,d", Flaw.CELLS, "row 2: it has 4 cells"),
         (f'{HEAD}{GOOD}a,b,"{BOB}', Flaw.QUOTES, "quotes are not balanced"),

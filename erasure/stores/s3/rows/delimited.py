@@ -265,6 +265,11 @@ class _Table:
         if header.startswith(_UTF16):
             raise UnreadableRows(Flaw.ENCODING, f"it is UTF-16, and {self._encoding} was expected")
         line = header.removeprefix(_BOM).removesuffix(b"\r")
+        if b"\r" in line:
+            # Old spreadsheets end rows so: the whole file would pass for a header, and its cells for names to be told.
+            raise UnreadableRows(
+                Flaw.HEADER, "a carriage return stands alone in its header, where a row may end"
+            )
         cells = self._quoted_cells(line) if _QUOTE in line else line.split(self._delimiter)
         try:
             return [_inner(cell).decode(self._encoding) for cell in cells]
