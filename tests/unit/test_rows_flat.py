@@ -124,6 +124,15 @@ def test_a_row_is_no_text_of_the_one_before_it() -> None:
         assert (counts.rows, counts.of_targets) == (41, 0)
 
 
+@pytest.mark.parametrize("row", [{"label": "x"}, {"label": "x", "id": CONTROL}, {"email": BOB}, {"label": 1}])
+def test_rows_that_say_little_of_whose_they_are_are_nobodys(row: dict[str, Any]) -> None:
+    raw = (json.dumps(row) + "\n").encode() * 5
+    codec, rules = prepared("a.jsonl")
+    result, counts = rewritten(codec, raw, rules)
+    assert result == raw
+    assert (counts.rows, counts.of_targets) == (5, 0)
+
+
 def test_every_rule_writes_the_same_among_many_rows() -> None:
     columns = [
         ("email", {"rule": "unique"}),

@@ -112,7 +112,7 @@ def _is_taken(key: str, look: FlatLook) -> bool:
 def _pattern(
     literals: list[bytes], members: dict[str, bytes], look: FlatLook, texts: tuple[bytes, bytes, bytes]
 ) -> bytes:
-    """A row as a pattern, with a group for each value that is taken, and an empty last one for those that it lacks.
+    """A row as a pattern, with a group for each value that is taken, and empty last ones for those that it lacks.
 
     texts: patterns of any text, of an id or email, and of one that has a rule.
     """
@@ -131,4 +131,5 @@ def _pattern(
             parts.append(b"(?:" + b"|".join(both) + b"|true|false|null)")
         parts.append(re.escape(literal))
     lacks = not {look.owner, look.email} <= members.keys()
-    return b"".join(parts) + (b"()" if lacks else b"")
+    # Two, so that what is found of a row is never one group alone, which comes in another form.
+    return b"".join(parts) + (b"()()" if lacks else b"")
