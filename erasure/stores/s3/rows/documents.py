@@ -46,7 +46,7 @@ class DocumentRows:
         self._wanted = _wanted(paths)
         self._decisive = frozenset(step for path in paths for step in path)
         self._number = 0
-        self.flat = _flat_look(rules, self._known)
+        self.flat = _flat_look(rules, self._known, self._decisive)
 
     def masked(self, raw: bytes) -> bytes | None:
         """The document after the rules: the same object where nothing changes, None where the row goes."""
@@ -148,7 +148,7 @@ class DocumentRows:
         return result
 
 
-def _flat_look(rules: RowRules, known: _Known) -> FlatLook | None:
+def _flat_look(rules: RowRules, known: _Known, decisive: frozenset[str]) -> FlatLook | None:
     """None where rows may hold elements of several people, or say deeper within whose they are."""
     if len(rules.places) != 1 or rules.places[0].element:
         return None
@@ -162,6 +162,7 @@ def _flat_look(rules: RowRules, known: _Known) -> FlatLook | None:
         owner=place.owner[0] if place.owner else None,
         email=place.emails[0][0] if place.emails else None,
         cells=tuple((cell.path[0], cell.rule) for cell in place.cells if len(cell.path) == 1),
+        decisive=decisive,
     )
 
 

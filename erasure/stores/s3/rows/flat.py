@@ -1,17 +1,19 @@
-"""Flat JSON rows, many at once: a row that was read shows how its writer writes, and a pattern of it takes the others.
+"""JSON rows, many at once: a row that was read shows how its writer writes, and a pattern of it takes the others.
 
 Holds: `FlatRows`.
 Add here: another way to tell sooner that rows are nobody's.
-Keep out: patterns (`shapes.py`), rows that are not flat (`documents.py`, which decides the same of every row), and what
-lies between rows (`json_lines.py`, `json_values.py`).
+Keep out: patterns (`shapes.py`, `nested.py`), rows that are unlike others (`documents.py`, which decides the same of
+every row), and what lies between rows (`json_lines.py`, `json_values.py`).
 """
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import lru_cache
-from itertools import compress, count
-from operator import or_
+from itertools import chain, compress, count, repeat
+from operator import methodcaller
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +27,8 @@ _NULL = b"null"
 _MASKED = f'"{MASK}'.encode()
 _SHAPES = 8
 _SHORT = 100
+_LETTERS = 26
+_IN_VAIN_AT_MOST = 8
 _LEARNED_AT_MOST = 32
 _REMEMBERED_AT_MOST = 100_000
 _Match = re.Match[bytes]
@@ -43,20 +47,27 @@ class FlatRows:
         self._tally = tally
         self._writes = writes
         self._behind = behind
+        self._sample: tuple[bytes, bytes] | None = None
         self._shapes: list[Shape] = []
         self._left_to_learn = _LEARNED_AT_MOST if look is not None else 0
         self._ids = frozenset(_written_ids(rules.subjects))
-        emails = (f'"{email}"'.lower().encode() for email in rules.subjects.emails)
-        self._emails = frozenset([_MASKED, *emails])
+        self._emails = frozenset(f'"{email}"'.lower().encode() for email in rules.subjects.emails)
         self._verdicts: dict[tuple[bytes, bytes], Verdict] = {}
         self._data = b""
         self._end = 0
         self._is_plain = False
+        self._is_mixed = False
+        self._in_vain = 0
 
     def learn(self, raw: bytes, gap: bytes) -> None:
-        """Takes the shape of a row that `documents.py` has passed, with what stands between it and the next."""
-        if not self._left_to_learn or self._look is None:
+        """Takes a row that `documents.py` has passed, with what stands between it and the next, as a sample."""
+        self._sample = (raw, gap)
+
+    def _learn(self) -> None:
+        """Only when there is another row: to make patterns takes longer than a row."""
+        if self._sample is None or not self._left_to_learn or self._look is None:
             return
+        (raw, gap), self._sample = self._sample, None
         # What follows the gap in an array; where nothing need follow, it does no harm.
         if any(shape.careful.match(raw + gap + b"{") for shape in self._shapes):
             return
@@ -68,13 +79,14 @@ class FlatRows:
         """Where it stands behind all rows from `at` that have one known shape, and how many these are; `out` takes them
         as they are to be.
         """
+        self._learn()
         if not self._shapes:
             return at, 0
         if data is not self._data:
             self._look_at(data)
-        for shape in self._shapes:
+        for place, shape in enumerate(self._shapes):
             if shape.careful.match(data, at, self._end) is not None:
-                end, rows, suspects = self._lines(shape, data, at) or self._run(shape, data, at)
+                end, rows, suspects = self._lines(place, data, at) or self._run(shape, data, at)
                 self._tally.rows += rows
                 self._write(data, at, end, self._changes(shape, suspects), out)
                 return end, rows
@@ -83,6 +95,7 @@ class FlatRows:
     def _look_at(self, data: bytes) -> None:
         self._data = data
         self._is_plain = b"\\" not in data
+        self._is_mixed = False
         self._end = len(data)
         if not data.isascii():
             try:
@@ -91,48 +104,69 @@ class FlatRows:
                 # Or a letter of which the rest has not been read yet.
                 self._end = error.start
 
-    def _lines(self, shape: Shape, data: bytes, at: int) -> _Found | None:
+    def _lines(self, place: int, data: bytes, at: int) -> _Found | None:
         """All rows up to the last whole line, where every one has that shape and is easy to read; else None.
 
         Each match begins with a line. Where no control character stands outside of their bare forms, no line lies
         between them, and none is hidden in a text.
         """
+        shape = self._shapes[place]
         end = data.rfind(b"\n", at, self._end - 1) + 1
-        if shape.quick is None or not self._is_plain or end <= at:
+        # What was in vain once would be so again, for each row that is another's.
+        if self._is_mixed or self._in_vain >= _IN_VAIN_AT_MOST or end <= at:
             return None
-        # One sign more, for what must follow.
-        found = shape.quick.findall(data, at, end + 1)
-        controls = np.frombuffer(data, np.uint8, end - at, at) < ord(" ")
-        if int(np.count_nonzero(controls)) != len(found) * shape.controls:
-            return None
-        columns = list(zip(*found, strict=True))
-        owners, emails = columns[shape.owner - 1], columns[shape.email - 1]
-        told = b"".join(owners) + b"".join(emails)
-        if not told.isascii() or b" " in told or b"\x7f" in told:
-            return None
-        if told != told.lower():
-            # Who wears a mask is a suspect too; the mask stands among the emails.
-            emails = tuple(_MASKED if each.startswith(_MASKED) else each.lower() for each in emails)
-            owners = tuple(each.lower() for each in owners)
-        concerned = map(or_, map(self._ids.__contains__, owners), map(self._emails.__contains__, emails))
-        suspects = list(compress(count(), concerned))
-        matches = list(_rows_at(shape, data, at, end, suspects))
-        known = [match for match in matches if match is not None]
-        return (end, len(found), known) if len(known) == len(matches) else None
+        controls = int(np.count_nonzero(np.frombuffer(data, np.uint8, end - at, at) < ord(" ")))
+        patterns = shape.quick if self._is_plain else shape.escaped
+        for number, pattern in enumerate(patterns):
+            # One sign more, for what must follow.
+            found = pattern.all.findall(data, at, end + 1)
+            if len(found) * shape.controls == controls:
+                if number:
+                    self._shapes[place] = replace(shape, quick=patterns[number:])
+                numbers = self._suspects(
+                    list(chain.from_iterable(found)), is_email_first=shape.is_email_first
+                )
+                if numbers is None:
+                    break
+                starts = _starts(data, at, end, numbers, shape.lines)
+                matches = list(map(pattern.one.match, repeat(data), starts))
+                self._in_vain = 0
+                return end, len(found), [match for match in matches if match is not None]
+        self._is_mixed = True
+        self._in_vain += 1
+        return None
 
     def _run(self, shape: Shape, data: bytes, at: int) -> _Found:
         """All rows that follow each other, and of these no fewer than those of targets."""
-        ids, emails, groups = self._ids, self._emails, (shape.owner, shape.email)
-        rows, suspects = 0, []
-        for match in shape.careful.finditer(data, at, self._end):
-            if match.start() != at:
-                break
-            at = match.end()
-            rows += 1
-            owner, email = match.group(*groups)
-            if owner.lower() in ids or email.lower() in emails or email.startswith(_MASKED):
-                suspects.append(match)
-        return at, rows, suspects
+        # Unlike `finditer` it ends with the first that does not follow.
+        scanner: Any = shape.careful.scanner(data, at, self._end)  # type: ignore[attr-defined]
+        matches: list[_Match] = list(iter(scanner.match, None))
+        tokens = list(chain.from_iterable(map(methodcaller("group", shape.owner, shape.email), matches)))
+        numbers = self._suspects(tokens, is_email_first=False)
+        suspects = matches if numbers is None else [matches[number] for number in numbers]
+        return matches[-1].end(), len(matches), suspects
+
+    def _suspects(self, tokens: list[bytes], *, is_email_first: bool) -> list[int] | None:
+        """The numbers of rows that may be a target's, by an id and an email of each; None where these must be looked at
+        more closely.
+        """
+        owners, emails = tokens[is_email_first::2], tokens[not is_email_first :: 2]
+        # Who wears a mask is a suspect too.
+        told = b"".join(emails)
+        masked = told.count(_MASKED)
+        told = b"".join([told.replace(_MASKED, b'"') if masked else told, *owners])
+        if not told.isascii() or b" " in told or b"\x7f" in told:
+            return None
+        concerned: list[Iterable[bool]] = []
+        if masked:
+            concerned.append(map(methodcaller("startswith", _MASKED), emails))
+        if _has_capitals(told):
+            owners, emails = list(map(bytes.lower, owners)), list(map(bytes.lower, emails))
+        if not self._ids.isdisjoint(owners):
+            concerned.append(map(self._ids.__contains__, owners))
+        if not self._emails.isdisjoint(emails):
+            concerned.append(map(self._emails.__contains__, emails))
+        return sorted(set(chain.from_iterable(compress(count(), each) for each in concerned)))
 
     def _changes(self, shape: Shape, suspects: list[_Match]) -> Iterator[tuple[int, int, bytes]]:
         """(from, to, new bytes), in order."""
@@ -182,13 +216,18 @@ class FlatRows:
             out.append(data[at:end])
 
 
-def _rows_at(shape: Shape, data: bytes, at: int, end: int, numbers: list[int]) -> Iterator[_Match | None]:
-    """Rows by their numbers, of rows that follow each other."""
+def _starts(data: bytes, at: int, end: int, numbers: list[int], lines: int) -> Iterator[int]:
+    """Where rows begin, by their numbers, of rows that follow each other and have so many lines each."""
     if not numbers:
-        return
-    ends = np.flatnonzero(np.frombuffer(data, np.uint8, end - at, at) == ord("\n")) + at + 1
-    for number in numbers:
-        yield shape.careful.match(data, int(ends[number * shape.lines - 1]) if number else at)
+        return iter(())
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8, end - at, at) == ord("\n"))
+    begins = np.concatenate(([at], ends[lines - 1 :: lines] + (at + 1)))
+    return iter(begins[numbers].tolist())
+
+
+def _has_capitals(text: bytes) -> bool:
+    # What is less than A becomes more than Z.
+    return bool(np.any(np.frombuffer(text, np.uint8) - np.uint8(ord("A")) < _LETTERS))
 
 
 def _written_ids(subjects: Subjects) -> Iterator[bytes]:

@@ -6,10 +6,12 @@ Keep out: a format's rows (a module each), and Parquet, which is neither packed 
 """
 
 from abc import ABC, abstractmethod
+from contextlib import ExitStack
 from typing import BinaryIO
 
 from erasure.stores.s3.rows.base import RowCounts, RowRules
 from erasure.stores.s3.rows.compression import Packer, Readable, unpacked
+from erasure.stores.s3.rows.stages import read_ahead, written_behind
 from erasure.stores.s3.rows.tally import Tally
 
 
@@ -31,11 +33,10 @@ class TextRows(ABC):
 
     def _pass(self, source: BinaryIO, sink: BinaryIO | None, rules: RowRules) -> RowCounts:
         packed = unpacked(source, self._compression)
-        packer: Packer | None = packed.packer(sink) if sink is not None else None
         tally = Tally()
-        self._judge(packed, packer, rules, tally)
-        if packer is not None:
-            packer.finish()
+        with ExitStack() as stages:
+            packer = stages.enter_context(written_behind(packed.packer(sink))) if sink is not None else None
+            self._judge(stages.enter_context(read_ahead(packed)), packer, rules, tally)
         return tally.counts()
 
     @abstractmethod

@@ -1,73 +1,109 @@
-"""How a writer writes flat JSON rows: the keys, blanks and order of one row as patterns that take the others.
+"""How a writer writes JSON rows: the keys, blanks and order of one row as patterns that take the others.
 
-A pattern takes well-formed JSON alone. What it does not take, such as values that are nested, or escaped where it
+A pattern takes well-formed JSON alone. What it does not take, such as values that are escaped or nested where it
 matters, is no less right: it is for `documents.py`.
-Holds: `FlatLook`, `Shape`, `shape_of`.
+Holds: `FlatLook`, `Shape`, `LinePattern`, `shape_of`.
 Add here: another form of a value that many rows have.
-Keep out: whose a row is, and what it becomes (`flat.py`).
+Keep out: what is nested (`nested.py`), whose a row is, and what it becomes (`flat.py`).
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 
 from erasure.rules import Rule
+from erasure.stores.s3.rows.nested import BLANK, NUMBER, PLAIN, nested_pattern, scalar_pattern
+from erasure.stores.s3.rows.splice import element_end
 
-_BLANK = rb"[ \t\r\n]*+"
-_NUMBER = rb"-?+(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?+[0-9]++)?+"
 # Any text, where there is neither a backslash nor a control character in what is read: much the quickest pattern.
 _QUICK = rb'"[^"]*+"'
-_PLAIN = rb'"[^"\\\x00-\x1f]*+"'
 _CAREFUL = rb'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+"'
 # An id or email that is compared by its bytes: no blanks to trim, nothing beyond ASCII.
 _TOKEN = rb'"[^"\\\x00-\x20\x7f-\xff]*+"'
 _WHOLE = rb"(?:0|[1-9][0-9]{0,17})"
-_BEGIN = re.compile(rb"\{" + _BLANK)
-_MEMBER = re.compile(
-    rb'"([^"\\\x00-\x1f]*+)"'
-    + _BLANK
-    + b":"
-    + _BLANK
-    + b"("
-    + _CAREFUL
-    + b"|"
-    + _NUMBER
-    + b"|true|false|null)"
-    b"(" + _BLANK + rb"(?:,(?=" + _BLANK + rb'")|\})' + _BLANK + b")"
-)
+_DECIMAL = rb"-?+(?:0|[1-9][0-9]*+)\.[0-9]++"
+_BEGIN = re.compile(rb"\{" + BLANK)
+_KEY = re.compile(rb'"([^"\\\x00-\x1f]*+)"' + BLANK + b":" + BLANK)
+_SCALAR = re.compile(_CAREFUL + b"|" + NUMBER + b"|true|false|null")
+_AFTER = re.compile(BLANK + rb"(?:," + BLANK + rb'(?=")|\}' + BLANK + b")")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FlatLook:
-    """Which rows are flat: the keys that they may have (None: any), those that say whose a row is, and the rules."""
+    """Which rows are flat: the keys that they may have (None: any), those that say whose a row is, and the rules.
+
+    decisive: names that must not stand twice in one object, however deep that lies.
+    """
 
     keys: frozenset[str] | None
     owner: str | None
     email: str | None
     cells: tuple[tuple[str, Rule], ...]
+    decisive: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinePattern:
+    """The same rows twice, compiled when first asked for. each_line: with two groups, those of the id and the email in
+    the order of the keys; row: at a place, with the groups of the shape.
+    """
+
+    each_line: bytes
+    row: bytes
+
+    @cached_property
+    def all(self) -> re.Pattern[bytes]:
+        """Finds the rows that begin with a line."""
+        return re.compile(b"^" + self.each_line, re.MULTILINE)
+
+    @cached_property
+    def one(self) -> re.Pattern[bytes]:
+        """Takes one row at its place."""
+        return re.compile(self.row)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
     """Rows with one order of keys, and what stands behind each.
 
-    careful: takes any such row. quick: takes them by whole lines, as long as nobody has put a control character or a
-    backslash into a text, which it does not see; None where rows do not begin with a line.
+    careful: takes any such row. quick: patterns for whole lines, as long as nobody has put a control character or a
+    backslash into a text, which they do not see; the first that fits is the quickest. escaped: the same where there
+    are backslashes. Both are empty where rows do not begin with a line.
     controls, lines: control characters and line ends in what stands around the values of a row.
     owner, email, cells: numbers of groups; where a row has no id or email, of an empty one.
+    is_email_first: whether the email stands before the id.
     """
 
     careful: re.Pattern[bytes]
-    quick: re.Pattern[bytes] | None
+    quick: tuple[LinePattern, ...]
+    escaped: tuple[LinePattern, ...]
     controls: int
     lines: int
     owner: int
     email: int
     cells: tuple[tuple[int, Rule], ...]
+    is_email_first: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Way:
+    """Patterns of any text, of an id or email, and of one that has a rule; like_sample: of its kind of value alone."""
+
+    text: bytes
+    token: bytes
+    ruled: bytes
+    like_sample: bool = False
+
+
+_CAREFUL_WAY = _Way(text=_CAREFUL, token=_TOKEN, ruled=PLAIN)
+_QUICK_WAY = _Way(text=_QUICK, token=_QUICK, ruled=_QUICK)
+_QUICKEST_WAY = _Way(text=_QUICK, token=_QUICK, ruled=_QUICK, like_sample=True)
 
 
 def shape_of(raw: bytes, gap: bytes, look: FlatLook, behind: bytes) -> Shape | None:
-    """The shape of a row with what stands between it and the next; None where it is not flat, or has a key twice or one
-    that nobody has registered. behind: what must follow, as a pattern.
+    """The shape of a row with what stands between it and the next; None where what decides or has a rule is nested, and
+    where a key stands twice or nobody has registered it. behind: what must follow, as a pattern.
     """
     begin = _BEGIN.match(raw)
     if begin is None:
@@ -75,61 +111,97 @@ def shape_of(raw: bytes, gap: bytes, look: FlatLook, behind: bytes) -> Shape | N
     at, literals, members = begin.end(), [begin[0]], dict[str, bytes]()
     closed = False
     while not closed:
-        member = _MEMBER.match(raw, at)
-        if member is None:
+        key = _KEY.match(raw, at)
+        end = _value_end(raw, key.end()) if key is not None else None
+        after = _AFTER.match(raw, end) if end is not None else None
+        if key is None or after is None:
             return None
-        key = member[1].decode("utf-8", "replace")
-        if key in members or (look.keys is not None and key not in look.keys):
+        name = key[1].decode("utf-8", "replace")
+        if name in members or (look.keys is not None and name not in look.keys):
             return None
-        literals[-1] += raw[at : member.start(2)]
-        members[key] = member[2]
-        literals.append(member[3])
-        at, closed = member.end(), b"}" in member[3]
+        members[name] = raw[key.end() : end]
+        if members[name][:1] in (b"{", b"[") and _is_taken(name, look):
+            return None
+        literals[-1] += key[0]
+        literals.append(after[0])
+        at, closed = after.end(), b"}" in after[0]
     if at != len(raw):
         return None
     literals[-1] += gap
-    careful = re.compile(_pattern(literals, members, look, (_CAREFUL, _TOKEN, _PLAIN)) + behind)
-    quick = re.compile(b"^" + _pattern(literals, members, look, (_QUICK,) * 3) + behind, re.MULTILINE)
-    rules = dict(look.cells)
-    taken = [key for key in members if _is_taken(key, look)]
-    group_of = {key: number for number, key in enumerate(taken, start=1)}
-    around = b"".join(literals)
-    return Shape(
-        careful=careful,
-        quick=quick if gap.endswith(b"\n") else None,
-        controls=sum(byte < ord(" ") for byte in around),
-        lines=around.count(b"\n"),
-        owner=group_of.get(look.owner or "", careful.groups),
-        email=group_of.get(look.email or "", careful.groups),
-        cells=tuple((group, rules[key]) for key, group in group_of.items() if key in rules),
-    )
+    return _shape(_Row(literals, members, look, behind), is_by_lines=gap.endswith(b"\n"))
+
+
+def _value_end(raw: bytes, at: int) -> int | None:
+    if raw[at : at + 1] in (b"{", b"["):
+        return element_end(raw, at)
+    scalar = _SCALAR.match(raw, at)
+    return scalar.end() if scalar is not None else None
 
 
 def _is_taken(key: str, look: FlatLook) -> bool:
     return key in (look.owner, look.email) or any(key == cell for cell, _ in look.cells)
 
 
-def _pattern(
-    literals: list[bytes], members: dict[str, bytes], look: FlatLook, texts: tuple[bytes, bytes, bytes]
-) -> bytes:
-    """A row as a pattern, with a group for each value that is taken, and empty last ones for those that it lacks.
+class _Row:
+    """A row that was read, from which patterns are made."""
 
-    texts: patterns of any text, of an id or email, and of one that has a rule.
-    """
-    text, token, ruled = texts
-    parts = [re.escape(literals[0])]
-    for (key, sample), literal in zip(members.items(), literals[1:], strict=True):
-        if key == look.owner:
-            parts.append(b"(" + token + b"|" + _WHOLE + b"|null)")
-        elif key == look.email:
-            parts.append(b"(" + token + b"|null)")
-        elif _is_taken(key, look):
-            parts.append(b"(" + ruled + b"|null)")
-        else:
-            # What the sample was is tried first.
-            both = (text, _NUMBER) if sample.startswith(b'"') else (_NUMBER, text)
-            parts.append(b"(?:" + b"|".join(both) + b"|true|false|null)")
-        parts.append(re.escape(literal))
-    lacks = not {look.owner, look.email} <= members.keys()
-    # Two, so that what is found of a row is never one group alone, which comes in another form.
-    return b"".join(parts) + (b"()()" if lacks else b"")
+    def __init__(
+        self, literals: list[bytes], members: dict[str, bytes], look: FlatLook, behind: bytes
+    ) -> None:
+        self.literals = literals
+        self.members = members
+        self.look = look
+        self.taken = [key for key in members if _is_taken(key, look)]
+        self.deciding = [key for key in members if key in (look.owner, look.email)]
+        self._behind = behind
+        self._decisive = [key.encode() for key in look.decisive]
+
+    def pattern(self, way: _Way, groups: Collection[str], least: int) -> bytes:
+        """A row, with a group for each of these values, and empty last ones where there are fewer than `least`."""
+        parts = [re.escape(self.literals[0])]
+        for (key, sample), literal in zip(self.members.items(), self.literals[1:], strict=True):
+            value = self._value(way, key, sample)
+            parts += [b"(" + value + b")" if key in groups else value, re.escape(literal)]
+        return b"".join(parts) + b"()" * (least - len(groups)) + self._behind
+
+    def _value(self, way: _Way, key: str, sample: bytes) -> bytes:
+        if way.like_sample and (value := self._like(way, sample)) is not None:
+            return value
+        if key == self.look.owner:
+            return b"(?:" + way.token + b"|" + _WHOLE + b"|null)"
+        if key == self.look.email:
+            return b"(?:" + way.token + b"|null)"
+        if key in self.taken:
+            return b"(?:" + way.ruled + b"|null)"
+        if sample.startswith((b"{", b"[")):
+            nested = nested_pattern(sample, self._decisive, way.text)
+            return b"(?:" + nested + b"|" + scalar_pattern(sample, way.text) + b")"
+        return scalar_pattern(sample, way.text)
+
+    def _like(self, way: _Way, sample: bytes) -> bytes | None:
+        if sample.startswith(b'"'):
+            return way.text
+        return _DECIMAL if re.fullmatch(_DECIMAL, sample) else None
+
+
+def _shape(row: _Row, *, is_by_lines: bool) -> Shape:
+    look = row.look
+    group_of = {key: number for number, key in enumerate(row.taken, start=1)}
+    none = len(row.taken) + 1
+
+    def by_lines(way: _Way) -> LinePattern:
+        return LinePattern(each_line=row.pattern(way, row.deciding, 2), row=row.pattern(way, row.taken, none))
+
+    rules = dict(look.cells)
+    around = b"".join(row.literals)
+    return Shape(
+        careful=re.compile(row.pattern(_CAREFUL_WAY, row.taken, none)),
+        quick=(by_lines(_QUICKEST_WAY), by_lines(_QUICK_WAY)) if is_by_lines else (),
+        escaped=(by_lines(_CAREFUL_WAY),) if is_by_lines else (),
+        controls=sum(byte < ord(" ") for byte in around),
+        lines=around.count(b"\n"),
+        owner=group_of.get(look.owner or "", none),
+        email=group_of.get(look.email or "", none),
+        cells=tuple((group, rules[key]) for key, group in group_of.items() if key in rules),
+        is_email_first=row.deciding[:1] == [look.email],
+    )
