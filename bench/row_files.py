@@ -19,8 +19,10 @@ from erasure.targets import Needle, TargetSet
 
 CONTRIBUTORS = 100_000
 TARGETS = 10_000
-FORMATS = ("csv", "csv.gz", "jsonl", "jsonl.gz", "json", "parquet")
+FORMATS = ("csv", "csv.gz", "jsonl", "jsonl.gz", "nested.jsonl", "json", "parquet")
 COLUMNS = ("unit_id", "contributor_id", "email", "label", "price", "at")
+# What rows of the nested format have besides.
+NESTED = "meta"
 GROUP = 200_000
 LEVEL = 6
 
@@ -55,7 +57,11 @@ def item_of(key: str) -> InventoryObject:
         subject=Subject(contributor_id="contributor_id", email="email"),
         fields=(
             Field(name="email", rule=Rule.CONSTANT),
-            *(Field(name=name, rule=Rule.KEEP, reason="bench") for name in COLUMNS if name != "email"),
+            *(
+                Field(name=name, rule=Rule.KEEP, reason="bench")
+                for name in (*COLUMNS, NESTED)
+                if name != "email"
+            ),
         ),
         rows=Rows(),
     )
@@ -93,7 +99,16 @@ def make(path: Path, size: int) -> None:
                 text.write((",\n" if number else "\n") + json.dumps(record))
             text.write("\n]\n")
         else:
-            text.writelines(json.dumps(record) + "\n" for record in _records(size))
+            records = _nested(size) if kind.startswith("nested") else _records(size)
+            text.writelines(json.dumps(record) + "\n" for record in records)
+
+
+def _nested(size: int) -> Iterator[dict[str, Any]]:
+    """The same rows with an object in each, which holds a list of objects and a text with escapes."""
+    dice = random.Random(8)
+    for record in _records(size):
+        boxes = [{"id": dice.randrange(99), "at": [1.5, 2]} for _ in range(dice.randrange(3))]
+        yield record | {NESTED: {"tool": "box", "boxes": boxes, "note": 'a "note"\n'}}
 
 
 def packed(file: Any, kind: str, level: int = LEVEL) -> Any:

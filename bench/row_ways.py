@@ -109,6 +109,7 @@ BARE = {
     "csv.gz": Bare(what="csv reader to csv writer, through gzip", copy=_csv),
     "jsonl": Bare(what="each line parsed by orjson", copy=_lines),
     "jsonl.gz": Bare(what="each line parsed by orjson, through gzip", copy=_lines),
+    "nested.jsonl": Bare(what="each line parsed by orjson", copy=_lines),
     "json": Bare(what="each line parsed by orjson", copy=_json),
     "parquet": Bare(what="row group by row group", copy=_parquet),
 }

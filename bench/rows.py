@@ -167,7 +167,7 @@ def as_text(result: RowsResult) -> str:
     """One line of a table."""
     packing = f", gzip alone {result.packing_s:.2f} s" if result.packing_s is not None else ""
     return (
-        f"{result.format:<9} {result.megabytes:>5} MB {result.rows:>9} rows {result.masked:>8} masked"
+        f"{result.format:<12} {result.megabytes:>5} MB {result.rows:>9} rows {result.masked:>8} masked"
         f" {result.ours_s:>7.2f} s {result.ours_peak_mb:>4} MB, bare {result.bare_s:>7.2f} s"
         f" {result.bare_peak_mb:>4} MB, x {result.ratio:.2f} ({result.bare}{packing}),"
         f" a contributor at a time x {result.ratio_per_contributor:.0f}"
