@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from erasure.rules import MASK
 from erasure.stores.s3.rows.base import Flaw, UnreadableRows
+from erasure.stores.s3.rows.compression import CHUNK
 from tests.unit.rows_support import ANN, BOB, CONTROL, TARGET, emails, ids, is_of_target, prepared, rewritten
 
 LABELS = st.sampled_from(
@@ -81,6 +82,34 @@ def test_rows_written_alike_go_as_a_whole(rows: list[dict[str, Any]]) -> None:
     result, counts = rewritten(codec, raw, rules)
     assert result == "".join(json.dumps(row) + "\n" for row in rows if stays(row)).encode()
     assert counts.to_mask == sum(not stays(row) for row in rows)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    rows=st.lists(
+        st.tuples(PLAIN, st.sampled_from([None, "id", "email", "label"])), min_size=10, max_size=60
+    ),
+    label=st.sampled_from(["x", "a\nb"]),
+)
+def test_rows_of_several_shapes_in_turns_change_only_where_each_by_itself_would(
+    rows: list[tuple[dict[str, Any], str | None]], label: str
+) -> None:
+    shaped = [
+        {key: label if key == "label" else value for key, value in row.items() if key != lacks}
+        for row, lacks in rows
+    ] * 3
+
+    def expected(row: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in masked({"id": None} | row).items() if key in row}
+
+    raw = "".join(json.dumps(row) + "\n" for row in shaped)
+    new = "".join(json.dumps({key: expected(row)[key] for key in row}) + "\n" for row in shaped)
+    for work in (raw, raw * (3 * CHUNK // len(raw))):
+        codec, rules = prepared("a.jsonl")
+        sink = io.BytesIO()
+        counts = codec.rewrite(io.BytesIO(work.encode()), sink, rules)
+        assert sink.getvalue().decode() == new * (len(work) // len(raw))
+        assert counts.rows == work.count("\n")
 
 
 def rows_around(odd: str) -> Iterator[tuple[str, bytes]]:

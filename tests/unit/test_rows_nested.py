@@ -47,7 +47,10 @@ def rows_of(meta: st.SearchStrategy[Any]) -> st.SearchStrategy[list[dict[str, An
             "label": SCALARS,
         }
     )
-    return st.lists(row, min_size=3, max_size=12)
+    lacking = st.tuples(row, st.sets(st.sampled_from(["id", "email", "label"]), max_size=1)).map(
+        lambda both: {key: value for key, value in both[0].items() if key not in both[1]}
+    )
+    return st.lists(row, min_size=3, max_size=12) | st.lists(lacking, min_size=8, max_size=30)
 
 
 ROWS = rows_of(REGULAR) | rows_of(REGULAR | NESTED) | rows_of(NESTED)

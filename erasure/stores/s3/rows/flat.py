@@ -2,38 +2,37 @@
 
 Holds: `FlatRows`.
 Add here: another way to tell sooner that rows are nobody's.
-Keep out: patterns (`shapes.py`, `nested.py`), rows that are unlike others (`documents.py`, which decides the same of
-every row), and what lies between rows (`json_lines.py`, `json_values.py`).
+Keep out: patterns (`shapes.py`, `nested.py`), who may be a target (`suspects.py`), rows that are unlike others
+(`documents.py`, which decides the same of every row), and what lies between rows (`json_lines.py`, `json_values.py`).
 """
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
-from itertools import chain, compress, count, repeat
+from itertools import chain
 from operator import methodcaller
 from typing import Any
 
 import numpy as np
 
-from erasure.rules import MASK
+from erasure.rules import Person
 from erasure.stores.s3.rows.base import RowRules
-from erasure.stores.s3.rows.shapes import FlatLook, Shape, shape_of
-from erasure.stores.s3.rows.subjects import Subjects, Verdict, masked_text
+from erasure.stores.s3.rows.shapes import Fate, FlatLook, Shape, any_line, shape_of
+from erasure.stores.s3.rows.subjects import Verdict, masked_text
+from erasure.stores.s3.rows.suspects import suspects_of
 from erasure.stores.s3.rows.tally import Tally
 
 _NULL = b"null"
-_MASKED = f'"{MASK}'.encode()
 _SHAPES = 8
-_SHORT = 100
-_LETTERS = 26
+_SHORT = 400
 _IN_VAIN_AT_MOST = 8
+_FEW = 16
 _LEARNED_AT_MOST = 32
-_REMEMBERED_AT_MOST = 100_000
+_REMEMBERED_AT_MOST = 20_000
 _Match = re.Match[bytes]
 # Where rows end, how many they are, and matches of those that may be a target's.
-_Found = tuple[int, int, list[_Match]]
+_Found = tuple[int, int, list[tuple[Shape, _Match]]]
 
 
 class FlatRows:
@@ -50,13 +49,12 @@ class FlatRows:
         self._sample: tuple[bytes, bytes] | None = None
         self._shapes: list[Shape] = []
         self._left_to_learn = _LEARNED_AT_MOST if look is not None else 0
-        self._ids = frozenset(_written_ids(rules.subjects))
-        self._emails = frozenset(f'"{email}"'.lower().encode() for email in rules.subjects.emails)
         self._verdicts: dict[tuple[bytes, bytes], Verdict] = {}
         self._data = b""
         self._end = 0
         self._is_plain = False
-        self._is_mixed = False
+        self._is_unlike = False
+        self._are_mixed = False
         self._in_vain = 0
 
     def learn(self, raw: bytes, gap: bytes) -> None:
@@ -74,10 +72,11 @@ class FlatRows:
         self._left_to_learn -= 1
         if (shape := shape_of(raw, gap, self._look, self._behind)) is not None:
             self._shapes = [shape, *self._shapes[: _SHAPES - 1]]
+            self._in_vain = 0
 
     def passed(self, data: bytes, at: int, out: list[bytes]) -> tuple[int, int]:
-        """Where it stands behind all rows from `at` that have one known shape, and how many these are; `out` takes them
-        as they are to be.
+        """Where it stands behind all rows from `at` that have known shapes, and how many these are; `out` takes them as
+        they are to be.
         """
         self._learn()
         if not self._shapes:
@@ -88,14 +87,14 @@ class FlatRows:
             if shape.careful.match(data, at, self._end) is not None:
                 end, rows, suspects = self._lines(place, data, at) or self._run(shape, data, at)
                 self._tally.rows += rows
-                self._write(data, at, end, self._changes(shape, suspects), out)
+                self._write(data, at, end, self._changes(suspects), out)
                 return end, rows
         return at, 0
 
     def _look_at(self, data: bytes) -> None:
         self._data = data
         self._is_plain = b"\\" not in data
-        self._is_mixed = False
+        self._is_unlike = False
         self._end = len(data)
         if not data.isascii():
             try:
@@ -105,93 +104,82 @@ class FlatRows:
                 self._end = error.start
 
     def _lines(self, place: int, data: bytes, at: int) -> _Found | None:
-        """All rows up to the last whole line, where every one has that shape and is easy to read; else None.
+        """All rows up to the last whole line, where every one has a known shape and is easy to read; else None.
 
         Each match begins with a line. Where no control character stands outside of their bare forms, no line lies
         between them, and none is hidden in a text.
         """
-        shape = self._shapes[place]
         end = data.rfind(b"\n", at, self._end - 1) + 1
-        # What was in vain once would be so again, for each row that is another's.
-        if self._is_mixed or self._in_vain >= _IN_VAIN_AT_MOST or end <= at:
+        # What was in vain once would be so again, for each row that is unlike the others.
+        if self._is_unlike or self._in_vain >= _IN_VAIN_AT_MOST or end <= at:
             return None
         controls = int(np.count_nonzero(np.frombuffer(data, np.uint8, end - at, at) < ord(" ")))
-        patterns = shape.quick if self._is_plain else shape.escaped
-        for number, pattern in enumerate(patterns):
+        for shapes, pattern in self._ways(place):
             # One sign more, for what must follow.
-            found = pattern.all.findall(data, at, end + 1)
-            if len(found) * shape.controls == controls:
-                if number:
-                    self._shapes[place] = replace(shape, quick=patterns[number:])
-                numbers = self._suspects(
-                    list(chain.from_iterable(found)), is_email_first=shape.is_email_first
-                )
-                if numbers is None:
-                    break
-                starts = _starts(data, at, end, numbers, shape.lines)
-                matches = list(map(pattern.one.match, repeat(data), starts))
-                self._in_vain = 0
-                return end, len(found), [match for match in matches if match is not None]
-        self._is_mixed = True
+            found = pattern.findall(data, at, end + 1)
+            if len(found) * shapes[0].controls != controls:
+                continue
+            numbers = suspects_of(self._rules.subjects).among(*_columns(found, shapes))
+            if numbers is None:
+                break
+            self._in_vain, self._are_mixed = 0, len(shapes) > 1
+            if not self._are_mixed and pattern is not shapes[0].quick[0].all and self._is_plain:
+                # Others have values of another kind than the sample.
+                self._shapes[place] = replace(shapes[0], quick=shapes[0].quick[-1:])
+            starts = _starts(data, at, end, numbers, shapes[0].lines)
+            return end, len(found), list(_rows(shapes, data, starts))
+        self._is_unlike, self._are_mixed = True, False
         self._in_vain += 1
         return None
 
+    def _ways(self, place: int) -> Iterator[tuple[list[Shape], re.Pattern[bytes]]]:
+        """Patterns of whole lines, the quickest first."""
+        if not self._are_mixed:
+            shape = self._shapes[place]
+            for way in shape.quick if self._is_plain else shape.escaped:
+                yield [shape], way.all
+        if len(self._shapes) > 1 and (pattern := any_line(self._shapes, is_plain=self._is_plain)):
+            yield self._shapes, pattern
+
     def _run(self, shape: Shape, data: bytes, at: int) -> _Found:
-        """All rows that follow each other, and of these no fewer than those of targets."""
+        """All rows of the shape that follow each other, and of these no fewer than those of targets."""
         # Unlike `finditer` it ends with the first that does not follow.
         scanner: Any = shape.careful.scanner(data, at, self._end)  # type: ignore[attr-defined]
         matches: list[_Match] = list(iter(scanner.match, None))
         tokens = list(chain.from_iterable(map(methodcaller("group", shape.owner, shape.email), matches)))
-        numbers = self._suspects(tokens, is_email_first=False)
+        suspects_in = suspects_of(self._rules.subjects)
+        find = suspects_in.among if len(matches) > _FEW else suspects_in.among_few
+        numbers = find(tokens[::2], tokens[1::2])
         suspects = matches if numbers is None else [matches[number] for number in numbers]
-        return matches[-1].end(), len(matches), suspects
+        return matches[-1].end(), len(matches), [(shape, match) for match in suspects]
 
-    def _suspects(self, tokens: list[bytes], *, is_email_first: bool) -> list[int] | None:
-        """The numbers of rows that may be a target's, by an id and an email of each; None where these must be looked at
-        more closely.
-        """
-        owners, emails = tokens[is_email_first::2], tokens[not is_email_first :: 2]
-        # Who wears a mask is a suspect too.
-        told = b"".join(emails)
-        masked = told.count(_MASKED)
-        told = b"".join([told.replace(_MASKED, b'"') if masked else told, *owners])
-        if not told.isascii() or b" " in told or b"\x7f" in told:
-            return None
-        concerned: list[Iterable[bool]] = []
-        if masked:
-            concerned.append(map(methodcaller("startswith", _MASKED), emails))
-        if _has_capitals(told):
-            owners, emails = list(map(bytes.lower, owners)), list(map(bytes.lower, emails))
-        if not self._ids.isdisjoint(owners):
-            concerned.append(map(self._ids.__contains__, owners))
-        if not self._emails.isdisjoint(emails):
-            concerned.append(map(self._emails.__contains__, emails))
-        return sorted(set(chain.from_iterable(compress(count(), each) for each in concerned)))
-
-    def _changes(self, shape: Shape, suspects: list[_Match]) -> Iterator[tuple[int, int, bytes]]:
+    def _changes(self, suspects: list[tuple[Shape, _Match]]) -> Iterator[tuple[int, int, bytes]]:
         """(from, to, new bytes), in order."""
         tally, delete = self._tally, self._rules.delete
-        for match in suspects:
-            verdict = self._verdict(match[shape.owner], match[shape.email])
-            tally.conflicts += verdict.conflict
-            if verdict.person is None:
-                continue
-            tally.of_targets += 1
-            if delete:
+        for shape, match in suspects:
+            groups = match.groups()
+            fate = shape.fates.get(groups) or self._fate(shape, groups)
+            tally.conflicts += fate.conflict
+            tally.of_targets += fate.of_target
+            if fate.of_target and delete:
                 tally.to_mask += 1
                 yield match.start(), match.end(), b""
-                continue
-            before = tally.cells
-            for group, rule in shape.cells:
-                old = match[group]
-                if old == _NULL:
-                    continue
-                text = old[1:-1].decode()
-                new = masked_text(rule, text, verdict.person)
-                if new != text:
-                    tally.cells += 1
-                    yield match.start(group), match.end(group), _written(new, ascii_only=old.isascii())
-            tally.to_mask += tally.cells > before
+            elif fate.new:
+                tally.to_mask += 1
+                tally.cells += len(fate.new)
+                for group, new in fate.new:
+                    yield *match.span(group), new
+
+    def _fate(self, shape: Shape, groups: tuple[bytes, ...]) -> Fate:
+        verdict = self._verdict(groups[shape.owner - 1], groups[shape.email - 1])
+        new = [] if verdict.person is None or self._rules.delete else _new(shape, groups, verdict.person)
+        fate = Fate(conflict=verdict.conflict, of_target=verdict.person is not None, new=tuple(new))
+        # A mask is written again and again; long texts would only fill the memory.
+        if sum(map(len, groups)) <= _SHORT:
+            if len(shape.fates) >= _REMEMBERED_AT_MOST:
+                shape.fates.clear()
+            shape.fates[groups] = fate
+        return fate
 
     def _verdict(self, owner: bytes, email: bytes) -> Verdict:
         known = self._verdicts.get((owner, email))
@@ -216,6 +204,29 @@ class FlatRows:
             out.append(data[at:end])
 
 
+def _columns(found: list[tuple[bytes, ...]], shapes: Sequence[Shape]) -> tuple[list[bytes], list[bytes]]:
+    """Ids and emails of rows: of each shape two groups, which are empty where a row has another."""
+    values, width = list(chain.from_iterable(found)), 2 * len(shapes)
+    owners, emails = (
+        [values[2 * at + (shape.is_email_first is want) :: width] for at, shape in enumerate(shapes)]
+        for want in (True, False)
+    )
+    return _merged(owners), _merged(emails)
+
+
+def _merged(columns: list[list[bytes]]) -> list[bytes]:
+    return columns[0] if len(columns) == 1 else list(map(b"".join, zip(*columns, strict=True)))
+
+
+def _rows(shapes: Sequence[Shape], data: bytes, starts: Iterable[int]) -> Iterator[tuple[Shape, _Match]]:
+    """What stands at these places, each a row of one of the shapes."""
+    for start in starts:
+        for shape in shapes:
+            if match := shape.careful.match(data, start):
+                yield shape, match
+                break
+
+
 def _starts(data: bytes, at: int, end: int, numbers: list[int], lines: int) -> Iterator[int]:
     """Where rows begin, by their numbers, of rows that follow each other and have so many lines each."""
     if not numbers:
@@ -225,21 +236,6 @@ def _starts(data: bytes, at: int, end: int, numbers: list[int], lines: int) -> I
     return iter(begins[numbers].tolist())
 
 
-def _has_capitals(text: bytes) -> bool:
-    # What is less than A becomes more than Z.
-    return bool(np.any(np.frombuffer(text, np.uint8) - np.uint8(ord("A")) < _LETTERS))
-
-
-def _written_ids(subjects: Subjects) -> Iterator[bytes]:
-    """Every way in which a token can name a target, in lower letters."""
-    for one in subjects.ids:
-        text = json.dumps(one.lower(), ensure_ascii=False).encode()
-        yield text
-        yield text[:-1] + b'.0"'
-        if one.isascii() and one.isdigit():
-            yield one.encode()
-
-
 def _text(raw: bytes) -> str | None:
     """What a group has captured: null, a whole number, a text, or nothing where the row has no such key."""
     if raw in (b"", _NULL):
@@ -247,11 +243,13 @@ def _text(raw: bytes) -> str | None:
     return raw.strip(b'"').decode()
 
 
-def _written(text: str | None, *, ascii_only: bool) -> bytes:
-    # A mask is written again and again; a long text would only fill the memory.
-    return (_encoded if text is None or len(text) <= _SHORT else _encoded.__wrapped__)(text, ascii_only)
-
-
-@lru_cache(maxsize=1024)
-def _encoded(text: str | None, ascii_only: bool) -> bytes:
-    return json.dumps(text, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+def _new(shape: Shape, groups: tuple[bytes, ...], person: Person) -> Iterator[tuple[int, bytes]]:
+    """Values that change, in order, by the numbers of their groups."""
+    for group, rule in shape.cells:
+        old = groups[group - 1]
+        if old == _NULL:
+            continue
+        text = old[1:-1].decode()
+        new = masked_text(rule, text, person)
+        if new != text:
+            yield group, json.dumps(new, ensure_ascii=old.isascii()).encode("utf-8", "surrogatepass")

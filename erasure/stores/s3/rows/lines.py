@@ -1,6 +1,6 @@
 """Reads a stream in pieces that somebody takes whole rows from, in bounded memory.
 
-Holds: `in_pieces`.
+Holds: `in_pieces`, `filled`.
 Add here: nothing of a format; a format says how much of a piece is whole rows.
 Keep out: what stands in a row.
 """
@@ -18,7 +18,7 @@ def in_pieces(source: Readable, take: Take) -> None:
     """Gives all of the source to `take`, which takes everything in the end or raises."""
     rest = b""
     # As much again as is left over, so that a row of many lines is not gone through once for each piece of it.
-    while piece := _filled(source, max(CHUNK, len(rest))):
+    while piece := filled(source, max(CHUNK, len(rest))):
         data = rest + piece if rest else piece
         rest = data[take(data, False) :]
         if len(rest) > ROW_AT_MOST:
@@ -30,7 +30,7 @@ def in_pieces(source: Readable, take: Take) -> None:
         take(rest, True)
 
 
-def _filled(source: Readable, size: int) -> bytes:
+def filled(source: Readable, size: int) -> bytes:
     """That many bytes, or all that are left; a source may return fewer at a time."""
     pieces, missing = [], size
     while missing > 0 and (piece := source.read(missing)):

@@ -2,14 +2,14 @@
 
 A pattern takes well-formed JSON alone. What it does not take, such as values that are escaped or nested where it
 matters, is no less right: it is for `documents.py`.
-Holds: `FlatLook`, `Shape`, `LinePattern`, `shape_of`.
+Holds: `FlatLook`, `Shape`, `LinePattern`, `Fate`, `shape_of`, `any_line`.
 Add here: another form of a value that many rows have.
 Keep out: what is nested (`nested.py`), whose a row is, and what it becomes (`flat.py`).
 """
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from erasure.rules import Rule
@@ -64,6 +64,15 @@ class LinePattern:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Fate:
+    """What becomes of a row by the values of its groups: the new ones by the numbers of groups."""
+
+    conflict: bool
+    of_target: bool
+    new: tuple[tuple[int, bytes], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Shape:
     """Rows with one order of keys, and what stands behind each.
 
@@ -73,6 +82,7 @@ class Shape:
     controls, lines: control characters and line ends in what stands around the values of a row.
     owner, email, cells: numbers of groups; where a row has no id or email, of an empty one.
     is_email_first: whether the email stands before the id.
+    fates: what `flat.py` remembers of values that the groups had.
     """
 
     careful: re.Pattern[bytes]
@@ -84,6 +94,7 @@ class Shape:
     email: int
     cells: tuple[tuple[int, Rule], ...]
     is_email_first: bool
+    fates: dict[tuple[bytes, ...], Fate] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +140,14 @@ def shape_of(raw: bytes, gap: bytes, look: FlatLook, behind: bytes) -> Shape | N
         return None
     literals[-1] += gap
     return _shape(_Row(literals, members, look, behind), is_by_lines=gap.endswith(b"\n"))
+
+
+def any_line(shapes: Sequence[Shape], *, is_plain: bool) -> re.Pattern[bytes] | None:
+    """Lines of any of these shapes, with two groups of each; None where rows are not by lines, or some have more."""
+    ways = [(shape.quick if is_plain else shape.escaped)[-1:] for shape in shapes]
+    if not all(ways) or len({(shape.controls, shape.lines) for shape in shapes}) > 1:
+        return None
+    return re.compile(b"^(?:" + b"|".join(way.each_line for (way,) in ways) + b")", re.MULTILINE)
 
 
 def _value_end(raw: bytes, at: int) -> int | None:

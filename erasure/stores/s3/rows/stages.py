@@ -14,6 +14,7 @@ from threading import Condition, Thread
 from typing import Generic, TypeVar
 
 from erasure.stores.s3.rows.compression import CHUNK, Packer, Readable
+from erasure.stores.s3.rows.lines import filled
 
 # Pieces that wait between two stages: enough for one to be slow for a while, and little memory.
 _WAITING_AT_MOST = 4
@@ -108,7 +109,7 @@ class _Reader:
 
     def _run(self) -> None:
         try:
-            while self._belt.put(piece := self._source.read(CHUNK)) and piece:
+            while self._belt.put(piece := filled(self._source, CHUNK)) and piece:
                 pass
         except BaseException as error:
             self._belt.put(error)
