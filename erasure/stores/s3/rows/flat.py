@@ -28,6 +28,7 @@ _SHAPES = 8
 _SHORT = 400
 _IN_VAIN_AT_MOST = 8
 _FEW = 16
+_WORTH_NESTED = 32 * 1024
 _LEARNED_AT_MOST = 32
 _REMEMBERED_AT_MOST = 20_000
 _Match = re.Match[bytes]
@@ -61,11 +62,13 @@ class FlatRows:
         """Takes a row that `documents.py` has passed, with what stands between it and the next, as a sample."""
         self._sample = (raw, gap)
 
-    def _learn(self) -> None:
-        """Only when there is another row: to make patterns takes longer than a row."""
+    def _learn(self, left: int) -> None:
+        """Only when there are other rows: to make patterns takes longer than a row, most where values are nested."""
         if self._sample is None or not self._left_to_learn or self._look is None:
             return
         (raw, gap), self._sample = self._sample, None
+        if left < _WORTH_NESTED and (b"[" in raw or raw.count(b"{") > 1):
+            return
         # What follows the gap in an array; where nothing need follow, it does no harm.
         if any(shape.careful.match(raw + gap + b"{") for shape in self._shapes):
             return
@@ -78,7 +81,7 @@ class FlatRows:
         """Where it stands behind all rows from `at` that have known shapes, and how many these are; `out` takes them as
         they are to be.
         """
-        self._learn()
+        self._learn(len(data) - at)
         if not self._shapes:
             return at, 0
         if data is not self._data:

@@ -16,10 +16,14 @@ NUMBER = rb"-?+(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?+[0-9]++)?+"
 # A key, or a text without any escape.
 PLAIN = rb'"[^"\\\x00-\x1f]*+"'
 _OTHERS = b"true|false|null"
-# Levels below the value, and kinds of elements in one array; what has more is for `documents.py`.
-_DEPTH = 3
-_DEEPEST_SEEN = 8
+# Levels below any value and below one like the sample, and kinds of elements in one array; what has more is for
+# `documents.py`.
+_DEPTH = 2
+_DEEPEST_LIKE = 8
 _KINDS_AT_MOST = 4
+# Of a map with a thousand keys the next row has others, and to make such a pattern takes long.
+_SAMPLE_AT_MOST = 16 * 1024
+_LIKE_AT_MOST = 8 * 1024
 _OPENED = re.compile(rb"[{\[]" + BLANK)
 _KEY = re.compile(PLAIN + BLANK + b":" + BLANK)
 _TEXT = re.compile(rb'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"')
@@ -41,9 +45,13 @@ def scalar_pattern(sample: bytes, text: bytes) -> bytes:
 def nested_pattern(sample: bytes, decisive: Collection[bytes], text: bytes) -> bytes:
     """An object or array like the sample, or any that has no decisive key and is not deep."""
     anything = _anything(tuple(sorted(decisive)), text, _DEPTH)
+    if len(sample) > _SAMPLE_AT_MOST:
+        return anything
     try:
-        like, _ = _like(sample, 0, text, _DEEPEST_SEEN)
+        like, _ = _like(sample, 0, text, _DEEPEST_LIKE)
     except _Unlike:
+        return anything
+    if len(like) > _LIKE_AT_MOST:
         return anything
     return b"(?>" + like + b"|" + anything + b")"
 
