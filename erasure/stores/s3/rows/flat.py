@@ -9,8 +9,7 @@ Keep out: patterns (`shapes.py`, `nested.py`), who may be a target (`suspects.py
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from itertools import chain
+from itertools import chain, repeat, starmap
 from operator import methodcaller
 from typing import Any
 
@@ -22,6 +21,7 @@ from erasure.stores.s3.rows.shapes import Fate, FlatLook, Shape, any_line, shape
 from erasure.stores.s3.rows.subjects import Verdict, masked_text
 from erasure.stores.s3.rows.suspects import suspects_of
 from erasure.stores.s3.rows.tally import Tally
+from erasure.stores.s3.rows.uniform import Table, Uniform, table_of
 
 _NULL = b"null"
 _SHAPES = 8
@@ -32,8 +32,10 @@ _WORTH_NESTED = 32 * 1024
 _LEARNED_AT_MOST = 32
 _REMEMBERED_AT_MOST = 20_000
 _Match = re.Match[bytes]
-# Where rows end, how many they are, and matches of those that may be a target's.
-_Found = tuple[int, int, list[tuple[Shape, _Match]]]
+# A row with the values of its groups, and from where to where it and these stand.
+_Suspect = tuple[Shape, tuple[bytes, ...], Sequence[tuple[int, int]]]
+# Where rows end, how many they are, and those that may be a target's.
+_Found = tuple[int, int, list[_Suspect]]
 
 
 class FlatRows:
@@ -54,6 +56,7 @@ class FlatRows:
         self._data = b""
         self._end = 0
         self._is_plain = False
+        self._may_be_uniform = False
         self._is_unlike = False
         self._are_mixed = False
         self._in_vain = 0
@@ -86,9 +89,11 @@ class FlatRows:
             return at, 0
         if data is not self._data:
             self._look_at(data)
-        for place, shape in enumerate(self._shapes):
+        for shape in self._shapes:
             if shape.careful.match(data, at, self._end) is not None:
-                end, rows, suspects = self._lines(place, data, at) or self._run(shape, data, at)
+                end, rows, suspects = (
+                    self._table(shape, data, at) or self._lines(shape, data, at) or self._run(shape, data, at)
+                )
                 self._tally.rows += rows
                 self._write(data, at, end, self._changes(suspects), out)
                 return end, rows
@@ -99,6 +104,7 @@ class FlatRows:
         self._is_plain = b"\\" not in data
         self._is_unlike = False
         self._end = len(data)
+        self._may_be_uniform = self._is_plain and data.isascii()
         if not data.isascii():
             try:
                 data.decode()
@@ -106,7 +112,23 @@ class FlatRows:
                 # Or a letter of which the rest has not been read yet.
                 self._end = error.start
 
-    def _lines(self, place: int, data: bytes, at: int) -> _Found | None:
+    def _table(self, shape: Shape, data: bytes, at: int) -> _Found | None:
+        """All rows that follow each other and are uniform; None where there are few."""
+        if shape.uniform is None or not self._may_be_uniform:
+            return None
+        # One sign more than any row has, for what must follow.
+        table = table_of(shape.uniform, data, at, self._end)
+        rows = len(table.quotes) if table is not None else 0
+        self._may_be_uniform = rows > _FEW
+        if table is None or not self._may_be_uniform:
+            return None
+        numbers = suspects_of(self._rules.subjects).in_table(table, shape.uniform.owner, shape.uniform.email)
+        if numbers is None:
+            self._may_be_uniform = False
+            return None
+        return table.end, rows, list(_cells(shape, shape.uniform, table, data, numbers))
+
+    def _lines(self, shape: Shape, data: bytes, at: int) -> _Found | None:
         """All rows up to the last whole line, where every one has a known shape and is easy to read; else None.
 
         Each match begins with a line. Where no control character stands outside of their bare forms, no line lies
@@ -117,7 +139,7 @@ class FlatRows:
         if self._is_unlike or self._in_vain >= _IN_VAIN_AT_MOST or end <= at:
             return None
         controls = int(np.count_nonzero(np.frombuffer(data, np.uint8, end - at, at) < ord(" ")))
-        for shapes, pattern in self._ways(place):
+        for shapes, pattern in self._ways(shape):
             # One sign more, for what must follow.
             found = pattern.findall(data, at, end + 1)
             if len(found) * shapes[0].controls != controls:
@@ -126,21 +148,17 @@ class FlatRows:
             if numbers is None:
                 break
             self._in_vain, self._are_mixed = 0, len(shapes) > 1
-            if not self._are_mixed and pattern is not shapes[0].quick[0].all and self._is_plain:
-                # Others have values of another kind than the sample.
-                self._shapes[place] = replace(shapes[0], quick=shapes[0].quick[-1:])
             starts = _starts(data, at, end, numbers, shapes[0].lines)
             return end, len(found), list(_rows(shapes, data, starts))
         self._is_unlike, self._are_mixed = True, False
         self._in_vain += 1
         return None
 
-    def _ways(self, place: int) -> Iterator[tuple[list[Shape], re.Pattern[bytes]]]:
+    def _ways(self, shape: Shape) -> Iterator[tuple[list[Shape], re.Pattern[bytes]]]:
         """Patterns of whole lines, the quickest first."""
-        if not self._are_mixed:
-            shape = self._shapes[place]
-            for way in shape.quick if self._is_plain else shape.escaped:
-                yield [shape], way.all
+        way = shape.quick if self._is_plain else shape.escaped
+        if not self._are_mixed and way is not None:
+            yield [shape], way.all
         if len(self._shapes) > 1 and (pattern := any_line(self._shapes, is_plain=self._is_plain)):
             yield self._shapes, pattern
 
@@ -154,24 +172,30 @@ class FlatRows:
         find = suspects_in.among if len(matches) > _FEW else suspects_in.among_few
         numbers = find(tokens[::2], tokens[1::2])
         suspects = matches if numbers is None else [matches[number] for number in numbers]
-        return matches[-1].end(), len(matches), [(shape, match) for match in suspects]
+        return matches[-1].end(), len(matches), [(shape, match.groups(), match.regs) for match in suspects]
 
-    def _changes(self, suspects: list[tuple[Shape, _Match]]) -> Iterator[tuple[int, int, bytes]]:
+    def _changes(self, suspects: list[_Suspect]) -> Iterator[tuple[int, int, bytes]]:
         """(from, to, new bytes), in order."""
         tally, delete = self._tally, self._rules.delete
-        for shape, match in suspects:
-            groups = match.groups()
+        of_targets = to_mask = cells = conflicts = 0
+        for shape, groups, spans in suspects:
             fate = shape.fates.get(groups) or self._fate(shape, groups)
-            tally.conflicts += fate.conflict
-            tally.of_targets += fate.of_target
-            if fate.of_target and delete:
-                tally.to_mask += 1
-                yield match.start(), match.end(), b""
+            conflicts += fate.conflict
+            if not fate.of_target:
+                continue
+            of_targets += 1
+            if delete:
+                to_mask += 1
+                yield *spans[0], b""
             elif fate.new:
-                tally.to_mask += 1
-                tally.cells += len(fate.new)
+                to_mask += 1
+                cells += len(fate.new)
                 for group, new in fate.new:
-                    yield *match.span(group), new
+                    yield *spans[group], new
+        tally.of_targets += of_targets
+        tally.to_mask += to_mask
+        tally.cells += cells
+        tally.conflicts += conflicts
 
     def _fate(self, shape: Shape, groups: tuple[bytes, ...]) -> Fate:
         verdict = self._verdict(groups[shape.owner - 1], groups[shape.email - 1])
@@ -221,12 +245,12 @@ def _merged(columns: list[list[bytes]]) -> list[bytes]:
     return columns[0] if len(columns) == 1 else list(map(b"".join, zip(*columns, strict=True)))
 
 
-def _rows(shapes: Sequence[Shape], data: bytes, starts: Iterable[int]) -> Iterator[tuple[Shape, _Match]]:
+def _rows(shapes: Sequence[Shape], data: bytes, starts: Iterable[int]) -> Iterator[_Suspect]:
     """What stands at these places, each a row of one of the shapes."""
     for start in starts:
         for shape in shapes:
             if match := shape.careful.match(data, start):
-                yield shape, match
+                yield shape, match.groups(), match.regs
                 break
 
 
@@ -244,6 +268,23 @@ def _text(raw: bytes) -> str | None:
     if raw in (b"", _NULL):
         return None
     return raw.strip(b'"').decode()
+
+
+def _cells(
+    shape: Shape, uniform: Uniform, table: Table, data: bytes, numbers: list[int]
+) -> Iterator[_Suspect]:
+    """Rows of a table, by their numbers."""
+    begins = table.quotes[:, 0] + (table.begin - uniform.begin)
+    rows = zip(begins[numbers].tolist(), np.append(begins[1:], table.end)[numbers].tolist(), strict=True)
+    columns = []
+    for opened in uniform.taken:
+        starts, stops = table.quotes[numbers, opened], table.quotes[numbers, opened + 1]
+        columns.append(
+            list(zip((starts + table.begin).tolist(), (stops + (table.begin + 1)).tolist(), strict=True))
+        )
+    values = [map(data.__getitem__, starmap(slice, column)) for column in columns]
+    # The last is empty, as the last group of a pattern is.
+    return zip(repeat(shape), zip(*values, repeat(b"")), zip(rows, *columns))  # noqa: B905
 
 
 def _new(shape: Shape, groups: tuple[bytes, ...], person: Person) -> Iterator[tuple[int, bytes]]:

@@ -15,6 +15,7 @@ from functools import cached_property
 from erasure.rules import Rule
 from erasure.stores.s3.rows.nested import BLANK, NUMBER, PLAIN, nested_pattern, scalar_pattern
 from erasure.stores.s3.rows.splice import element_end
+from erasure.stores.s3.rows.uniform import Uniform
 
 # Any text, where there is neither a backslash nor a control character in what is read: much the quickest pattern.
 _QUICK = rb'"[^"]*+"'
@@ -22,7 +23,6 @@ _CAREFUL = rb'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x
 # An id or email that is compared by its bytes: no blanks to trim, nothing beyond ASCII.
 _TOKEN = rb'"[^"\\\x00-\x20\x7f-\xff]*+"'
 _WHOLE = rb"(?:0|[1-9][0-9]{0,17})"
-_DECIMAL = rb"-?+(?:0|[1-9][0-9]*+)\.[0-9]++"
 _BEGIN = re.compile(rb"\{" + BLANK)
 _KEY = re.compile(rb'"([^"\\\x00-\x1f]*+)"' + BLANK + b":" + BLANK)
 _SCALAR = re.compile(_CAREFUL + b"|" + NUMBER + b"|true|false|null")
@@ -45,22 +45,14 @@ class FlatLook:
 
 @dataclass(frozen=True, kw_only=True)
 class LinePattern:
-    """The same rows twice, compiled when first asked for. each_line: with two groups, those of the id and the email in
-    the order of the keys; row: at a place, with the groups of the shape.
-    """
+    """Rows by whole lines, with two groups, those of the id and the email in the order of the keys."""
 
     each_line: bytes
-    row: bytes
 
     @cached_property
     def all(self) -> re.Pattern[bytes]:
-        """Finds the rows that begin with a line."""
+        """Compiled when first asked for; many a row has no second one."""
         return re.compile(b"^" + self.each_line, re.MULTILINE)
-
-    @cached_property
-    def one(self) -> re.Pattern[bytes]:
-        """Takes one row at its place."""
-        return re.compile(self.row)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,40 +68,42 @@ class Fate:
 class Shape:
     """Rows with one order of keys, and what stands behind each.
 
-    careful: takes any such row. quick: patterns for whole lines, as long as nobody has put a control character or a
-    backslash into a text, which they do not see; the first that fits is the quickest. escaped: the same where there
-    are backslashes. Both are empty where rows do not begin with a line.
+    careful: takes any such row. quick: whole lines, as long as nobody has put a control character or a backslash into
+    a text, which it does not see. escaped: the same where there are backslashes. Both are None where rows do not begin
+    with a line.
     controls, lines: control characters and line ends in what stands around the values of a row.
     owner, email, cells: numbers of groups; where a row has no id or email, of an empty one.
     is_email_first: whether the email stands before the id.
+    uniform: the same for rows whose values are all of the sample's kinds; None where these are no texts or nested.
     fates: what `flat.py` remembers of values that the groups had.
     """
 
     careful: re.Pattern[bytes]
-    quick: tuple[LinePattern, ...]
-    escaped: tuple[LinePattern, ...]
+    quick: LinePattern | None
+    escaped: LinePattern | None
     controls: int
     lines: int
     owner: int
     email: int
     cells: tuple[tuple[int, Rule], ...]
     is_email_first: bool
+    uniform: Uniform | None
     fates: dict[tuple[bytes, ...], Fate] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Way:
-    """Patterns of any text, of an id or email, and of one that has a rule; like_sample: of its kind of value alone."""
+    """Patterns of any text, of an id or email, and of one that has a rule; is_uniform: a text only where one was."""
 
     text: bytes
     token: bytes
     ruled: bytes
-    like_sample: bool = False
+    is_uniform: bool = False
 
 
 _CAREFUL_WAY = _Way(text=_CAREFUL, token=_TOKEN, ruled=PLAIN)
 _QUICK_WAY = _Way(text=_QUICK, token=_QUICK, ruled=_QUICK)
-_QUICKEST_WAY = _Way(text=_QUICK, token=_QUICK, ruled=_QUICK, like_sample=True)
+_UNIFORM_WAY = _Way(text=_QUICK, token=_QUICK, ruled=_QUICK, is_uniform=True)
 
 
 def shape_of(raw: bytes, gap: bytes, look: FlatLook, behind: bytes) -> Shape | None:
@@ -144,10 +138,11 @@ def shape_of(raw: bytes, gap: bytes, look: FlatLook, behind: bytes) -> Shape | N
 
 def any_line(shapes: Sequence[Shape], *, is_plain: bool) -> re.Pattern[bytes] | None:
     """Lines of any of these shapes, with two groups of each; None where rows are not by lines, or some have more."""
-    ways = [(shape.quick if is_plain else shape.escaped)[-1:] for shape in shapes]
-    if not all(ways) or len({(shape.controls, shape.lines) for shape in shapes}) > 1:
+    ways = [shape.quick if is_plain else shape.escaped for shape in shapes]
+    lines = [way.each_line for way in ways if way is not None]
+    if len(lines) < len(ways) or len({(shape.controls, shape.lines) for shape in shapes}) > 1:
         return None
-    return re.compile(b"^(?:" + b"|".join(way.each_line for (way,) in ways) + b")", re.MULTILINE)
+    return re.compile(b"^(?:" + b"|".join(lines) + b")", re.MULTILINE)
 
 
 def _value_end(raw: bytes, at: int) -> int | None:
@@ -184,8 +179,8 @@ class _Row:
         return b"".join(parts) + b"()" * (least - len(groups)) + self._behind
 
     def _value(self, way: _Way, key: str, sample: bytes) -> bytes:
-        if way.like_sample and (value := self._like(way, sample)) is not None:
-            return value
+        if way.is_uniform:
+            return way.text if sample.startswith(b'"') else b"(?:" + NUMBER + b"|true|false|null)"
         if key == self.look.owner:
             return b"(?:" + way.token + b"|" + _WHOLE + b"|null)"
         if key == self.look.email:
@@ -197,11 +192,6 @@ class _Row:
             return b"(?:" + nested + b"|" + scalar_pattern(sample, way.text) + b")"
         return scalar_pattern(sample, way.text)
 
-    def _like(self, way: _Way, sample: bytes) -> bytes | None:
-        if sample.startswith(b'"'):
-            return way.text
-        return _DECIMAL if re.fullmatch(_DECIMAL, sample) else None
-
 
 def _shape(row: _Row, *, is_by_lines: bool) -> Shape:
     look = row.look
@@ -209,18 +199,39 @@ def _shape(row: _Row, *, is_by_lines: bool) -> Shape:
     none = len(row.taken) + 1
 
     def by_lines(way: _Way) -> LinePattern:
-        return LinePattern(each_line=row.pattern(way, row.deciding, 2), row=row.pattern(way, row.taken, none))
+        return LinePattern(each_line=row.pattern(way, row.deciding, 2))
 
     rules = dict(look.cells)
     around = b"".join(row.literals)
     return Shape(
         careful=re.compile(row.pattern(_CAREFUL_WAY, row.taken, none)),
-        quick=(by_lines(_QUICKEST_WAY), by_lines(_QUICK_WAY)) if is_by_lines else (),
-        escaped=(by_lines(_CAREFUL_WAY),) if is_by_lines else (),
+        quick=by_lines(_QUICK_WAY) if is_by_lines else None,
+        escaped=by_lines(_CAREFUL_WAY) if is_by_lines else None,
         controls=sum(byte < ord(" ") for byte in around),
         lines=around.count(b"\n"),
         owner=group_of.get(look.owner or "", none),
         email=group_of.get(look.email or "", none),
         cells=tuple((group, rules[key]) for key, group in group_of.items() if key in rules),
         is_email_first=row.deciding[:1] == [look.email],
+        uniform=_uniform(row),
+    )
+
+
+def _uniform(row: _Row) -> Uniform | None:
+    opened, count = dict[str, int](), 0
+    for key, sample in row.members.items():
+        if sample.startswith(b'"'):
+            # Behind the two of the key.
+            opened[key] = count + 2
+        elif sample.startswith((b"{", b"[")) or key in row.taken:
+            return None
+        count += 4 if key in opened else 2
+    return Uniform(
+        pattern=re.compile(b"(?:" + row.pattern(_UNIFORM_WAY, (), 0) + b")*+"),
+        quotes=count,
+        controls=sum(byte < ord(" ") for literal in row.literals for byte in literal),
+        begin=len(row.literals[0].partition(b'"')[0]),
+        owner=opened.get(row.look.owner or ""),
+        email=opened.get(row.look.email or ""),
+        taken=tuple(opened[key] for key in row.taken),
     )

@@ -8,6 +8,7 @@ Keep out: how ids and emails are found in rows (`flat.py`, `shapes.py`), and ver
 
 import json
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from itertools import chain, compress, count
 from operator import methodcaller
 from weakref import WeakKeyDictionary
@@ -16,6 +17,7 @@ import numpy as np
 
 from erasure.rules import MASK
 from erasure.stores.s3.rows.subjects import Subjects
+from erasure.stores.s3.rows.uniform import Filter, Table, has_blanks_around, starts_with
 
 _MASKED = f'"{MASK}'.encode()
 _LETTERS = 26
@@ -46,6 +48,28 @@ class Suspects:
         if not self._emails.isdisjoint(emails):
             concerned.append(map(self._emails.__contains__, emails))
         return sorted(set(chain.from_iterable(compress(count(), each) for each in concerned)))
+
+    def in_table(self, table: Table, owner: int | None, email: int | None) -> list[int] | None:
+        """The same of ids and emails by their quotes; they are plain ASCII. Of these some are found to be nobody's."""
+        may_be = np.zeros(len(table.quotes), np.bool_)
+        for opened, known in ((owner, self._id_filter), (email, self._email_filter)):
+            if opened is None:
+                continue
+            if has_blanks_around(table, opened):
+                return None
+            may_be |= known.may_have(table, opened)
+        if email is not None:
+            may_be |= starts_with(table, email, MASK.encode())
+        found: list[int] = np.flatnonzero(may_be).tolist()
+        return found
+
+    @cached_property
+    def _id_filter(self) -> Filter:
+        return Filter([text.strip(b'"') for text in self._ids])
+
+    @cached_property
+    def _email_filter(self) -> Filter:
+        return Filter([text.strip(b'"') for text in self._emails])
 
     def among_few(self, owners: list[bytes], emails: list[bytes]) -> list[int]:
         """The same of ids and emails that are plain ASCII without blanks, which is quicker where there are few."""
