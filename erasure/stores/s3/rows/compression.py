@@ -12,7 +12,7 @@ from typing import BinaryIO, Protocol
 from erasure.stores.s3.rows.arrow_files import Guarded
 from erasure.stores.s3.rows.base import Flaw, UnreadableRows
 
-CHUNK = 256 * 1024
+CHUNK = 512 * 1024
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _MAGICS = {GZIP_MAGIC: "gzip", ZSTD_MAGIC: "zstd"}

@@ -64,8 +64,10 @@ def table_of(uniform: Uniform, data: bytes, at: int, end: int) -> Table | None:
     match = uniform.pattern.match(data, at, end)
     if match is None or match.end() == at:
         return None
-    # So that a window may reach beyond the last text.
-    signs = np.frombuffer(data[at : match.end()] + bytes(_WINDOW), np.uint8)
+    size = match.end() - at + _WINDOW
+    # A window may reach beyond the last text.
+    held, start = (data, at) if at + size <= len(data) else (data[at : match.end()] + bytes(_WINDOW), 0)
+    signs = np.frombuffer(held, np.uint8, size, start)
     passed = signs[:-_WINDOW]
     quotes = np.flatnonzero(passed == _QUOTE)
     rows = len(quotes) // uniform.quotes
