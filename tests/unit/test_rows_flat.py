@@ -6,6 +6,7 @@ Keep out: rows that are not alike (`test_rows_json.py`).
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from erasure.rules import MASK
 from erasure.stores.s3.rows.base import Flaw, UnreadableRows
 from erasure.stores.s3.rows.compression import CHUNK
+from erasure.stores.s3.rows.uniform import Filter, Uniform, table_of
 from tests.unit.rows_support import ANN, BOB, CONTROL, TARGET, emails, ids, is_of_target, prepared, rewritten
 
 LABELS = st.sampled_from(
@@ -68,6 +70,67 @@ def test_rows_written_alike_change_only_where_each_by_itself_would(
     assert counts.of_targets == sum(
         is_of_target(None if row["id"] is None else str(row["id"]), row.get("email")) for row in rows
     )
+
+
+TEXTS = st.text(st.characters(codec="ascii", exclude_characters='"\\', min_codepoint=33), max_size=40)
+UNIFORM = st.fixed_dictionaries(
+    {
+        "label": TEXTS,
+        "id": TEXTS
+        | st.sampled_from([TARGET, TARGET.upper(), f"{TARGET} ", "17", "17.0", "7", "170", CONTROL]),
+        "email": TEXTS
+        | st.sampled_from([ANN, ANN.upper(), f" {ANN}", BOB, MASK, f"{MASK}-x", "DELETED_", ""]),
+    }
+)
+
+
+@pytest.mark.parametrize("key", ["a.jsonl", "a.json"])
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.lists(UNIFORM, min_size=18, max_size=30),
+    end=st.sampled_from(["\n", "", "\r\n  "]),
+    email_first=st.booleans(),
+)
+def test_rows_of_texts_alone_change_only_where_each_by_itself_would(
+    key: str, rows: list[dict[str, str]], end: str, *, email_first: bool
+) -> None:
+    if email_first:
+        rows = [dict(reversed(row.items())) for row in rows]
+
+    def written(found: list[dict[str, Any]]) -> bytes:
+        if key == "a.json":
+            return f"[{(',' + end).join(json.dumps(row) for row in found)}]".encode()
+        return "".join(json.dumps(row) + "\n" for row in found).encode()
+
+    codec, rules = prepared(key)
+    # Many of the same, so that none of the odd ones keeps the others from being passed by at once.
+    plain = [rows[0] | {"id": CONTROL, "email": BOB}] * 20
+    for found in (rows, plain + rows, plain + rows[:3] + plain * 20):
+        result, counts = rewritten(codec, written(found), rules)
+        assert result == written([masked(row) for row in found])
+        assert counts.rows == len(found)
+        assert counts.of_targets == sum(is_of_target(row["id"], row["email"]) for row in found)
+
+
+@given(texts=st.lists(TEXTS, min_size=1, max_size=20), others=st.lists(TEXTS, max_size=20), data=st.data())
+def test_a_filter_never_says_no_to_a_text_that_is_known(
+    texts: list[str], others: list[str], data: st.DataObject
+) -> None:
+    held = [data.draw(st.sampled_from([text, text.upper(), text.lower()])) for text in texts]
+    rows = [f'{{"a": "{text}"}}\n'.encode() for text in (*held, *others)]
+    uniform = Uniform(
+        pattern=re.compile(rb'(?:\{"a": "[^"]*+"\}\n)*+'),
+        quotes=4,
+        controls=1,
+        begin=1,
+        owner=2,
+        email=None,
+        taken=(2,),
+    )
+    table = table_of(uniform, b"".join(rows), 0, len(b"".join(rows)))
+    assert table is not None
+    may_be = Filter([text.lower().encode() for text in texts]).may_have(table, 2)
+    assert may_be[: len(held)].all()
 
 
 @settings(max_examples=30, deadline=None)

@@ -125,6 +125,6 @@ def _prints(signs: np.ndarray[Any, np.dtype[np.uint8]], starts: _Places, ends: _
 
 
 def _windows(signs: np.ndarray[Any, np.dtype[np.uint8]], starts: _Places) -> _Prints:
-    """Eight bytes from each place, whatever stands there; a place before the first counts from the end."""
+    """Eight bytes from each place, whatever stands there; before the first there is none."""
     every: _Prints = np.ndarray((len(signs) - _WINDOW + 1,), "<u8", signs.data, strides=(1,))
-    return np.asarray(every[starts])
+    return np.asarray(every[np.maximum(starts, 0)])
