@@ -85,7 +85,7 @@ UNIFORM = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize("key", ["a.jsonl", "a.json"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     rows=st.lists(UNIFORM, min_size=18, max_size=30),
     end=st.sampled_from(["\n", "", "\r\n  "]),
@@ -147,7 +147,8 @@ def test_rows_written_alike_go_as_a_whole(rows: list[dict[str, Any]]) -> None:
     assert counts.to_mask == sum(not stays(row) for row in rows)
 
 
-@settings(max_examples=20, deadline=None)
+@pytest.mark.costly
+@settings(max_examples=5, deadline=None)
 @given(
     rows=st.lists(
         st.tuples(PLAIN, st.sampled_from([None, "id", "email", "label"])), min_size=10, max_size=60

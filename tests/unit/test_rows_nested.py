@@ -101,6 +101,7 @@ def many(lines: list[bytes]) -> list[bytes]:
     return lines * (MANY // len(b"".join(lines)) + 1)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("rule", ["mask", "delete"])
 @settings(max_examples=20, deadline=None)
 @given(rows=ROWS, writer=WRITERS)
@@ -116,6 +117,7 @@ def test_rows_with_something_nested_change_only_where_each_by_itself_would(
     hold(codec, rules, many([json.dumps(row, **writer).encode() + b"\n" for row in rows]))
 
 
+@pytest.mark.costly
 @settings(max_examples=60, deadline=None)
 @given(rows=ROWS, writer=WRITERS, data=st.data())
 def test_what_somebody_broke_in_a_nested_value_is_found_or_harmless(
@@ -135,6 +137,7 @@ def test_what_somebody_broke_in_a_nested_value_is_found_or_harmless(
     hold(codec, rules, b"".join(lines).splitlines(keepends=True))
 
 
+@pytest.mark.costly
 @settings(max_examples=15, deadline=None)
 @given(rows=ROWS, writer=WRITERS, end=st.sampled_from([",\n", ", ", ",\r\n  "]))
 def test_elements_with_something_nested_are_masked_like_lines(

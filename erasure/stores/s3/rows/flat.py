@@ -30,6 +30,7 @@ _IN_VAIN_AT_MOST = 8
 _FEW = 16
 _WORTH_NESTED = 32 * 1024
 _LEARNED_AT_MOST = 32
+_COST_NESTED = 4
 _REMEMBERED_AT_MOST = 20_000
 _Match = re.Match[bytes]
 # A row with the values of its groups, and from where to where it and these stand.
@@ -67,15 +68,16 @@ class FlatRows:
 
     def _learn(self, left: int) -> None:
         """Only when there are other rows: to make patterns takes longer than a row, most where values are nested."""
-        if self._sample is None or not self._left_to_learn or self._look is None:
+        if self._sample is None or self._left_to_learn <= 0 or self._look is None:
             return
         (raw, gap), self._sample = self._sample, None
-        if left < _WORTH_NESTED and (b"[" in raw or raw.count(b"{") > 1):
+        is_nested = b"[" in raw or raw.count(b"{") > 1
+        if is_nested and left < _WORTH_NESTED:
             return
-        # What follows the gap in an array; where nothing need follow, it does no harm.
+        # The brace follows the gap in an array; elsewhere it does no harm.
         if any(shape.careful.match(raw + gap + b"{") for shape in self._shapes):
             return
-        self._left_to_learn -= 1
+        self._left_to_learn -= _COST_NESTED if is_nested else 1
         if (shape := shape_of(raw, gap, self._look, self._behind)) is not None:
             self._shapes = [shape, *self._shapes[: _SHAPES - 1]]
             self._in_vain = 0
@@ -238,11 +240,10 @@ def _columns(found: list[tuple[bytes, ...]], shapes: Sequence[Shape]) -> tuple[l
         [values[2 * at + (shape.is_email_first is want) :: width] for at, shape in enumerate(shapes)]
         for want in (True, False)
     )
-    return _merged(owners), _merged(emails)
-
-
-def _merged(columns: list[list[bytes]]) -> list[bytes]:
-    return columns[0] if len(columns) == 1 else list(map(b"".join, zip(*columns, strict=True)))
+    if len(shapes) == 1:
+        return owners[0], emails[0]
+    merged = (list(map(b"".join, zip(*columns, strict=True))) for columns in (owners, emails))
+    return next(merged), next(merged)
 
 
 def _rows(shapes: Sequence[Shape], data: bytes, starts: Iterable[int]) -> Iterator[_Suspect]:
@@ -265,9 +266,7 @@ def _starts(data: bytes, at: int, end: int, numbers: list[int], lines: int) -> I
 
 def _text(raw: bytes) -> str | None:
     """What a group has captured: null, a whole number, a text, or nothing where the row has no such key."""
-    if raw in (b"", _NULL):
-        return None
-    return raw.strip(b'"').decode()
+    return None if raw in (b"", _NULL) else raw.strip(b'"').decode()
 
 
 def _cells(

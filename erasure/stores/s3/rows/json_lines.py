@@ -42,7 +42,8 @@ class _Lines:
         while at < whole:
             at, rows = self._flat.passed(data, at, out)
             self._documents.pass_by(rows)
-            if at < whole:
+            # Behind rows of one shape there may be some of another.
+            if not rows:
                 at = self._line(data, at, whole, out)
         if self._packer is not None:
             self._packer.write(b"".join(out))

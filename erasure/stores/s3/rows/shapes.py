@@ -23,6 +23,8 @@ _CAREFUL = rb'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x
 # An id or email that is compared by its bytes: no blanks to trim, nothing beyond ASCII.
 _TOKEN = rb'"[^"\\\x00-\x20\x7f-\xff]*+"'
 _WHOLE = rb"(?:0|[1-9][0-9]{0,17})"
+# A longer pattern takes too long to make.
+_UNION_AT_MOST = 20_000
 _BEGIN = re.compile(rb"\{" + BLANK)
 _KEY = re.compile(rb'"([^"\\\x00-\x1f]*+)"' + BLANK + b":" + BLANK)
 _SCALAR = re.compile(_CAREFUL + b"|" + NUMBER + b"|true|false|null")
@@ -137,10 +139,15 @@ def shape_of(raw: bytes, gap: bytes, look: FlatLook, behind: bytes) -> Shape | N
 
 
 def any_line(shapes: Sequence[Shape], *, is_plain: bool) -> re.Pattern[bytes] | None:
-    """Lines of any of these shapes, with two groups of each; None where rows are not by lines, or some have more."""
+    """Lines of any of these shapes, with two groups of each; None where rows are not by lines, some
+    have more of them, or the shapes are large."""
     ways = [shape.quick if is_plain else shape.escaped for shape in shapes]
     lines = [way.each_line for way in ways if way is not None]
-    if len(lines) < len(ways) or len({(shape.controls, shape.lines) for shape in shapes}) > 1:
+    if (
+        len(lines) < len(ways)
+        or sum(map(len, lines)) > _UNION_AT_MOST
+        or len({(shape.controls, shape.lines) for shape in shapes}) > 1
+    ):
         return None
     return re.compile(b"^(?:" + b"|".join(lines) + b")", re.MULTILINE)
 
