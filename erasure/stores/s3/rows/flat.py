@@ -21,16 +21,17 @@ from erasure.stores.s3.rows.shapes import Fate, FlatLook, Shape, any_line, shape
 from erasure.stores.s3.rows.subjects import Verdict, masked_text
 from erasure.stores.s3.rows.suspects import suspects_of
 from erasure.stores.s3.rows.tally import Tally
-from erasure.stores.s3.rows.uniform import Table, Uniform, table_of
+from erasure.stores.s3.rows.uniform import Table, Uniform, line_starts, table_of
 
 _NULL = b"null"
 _SHAPES = 8
 _SHORT = 400
 _IN_VAIN_AT_MOST = 8
 _FEW = 16
-_WORTH_NESTED = 32 * 1024
+# To make patterns of nested rows takes as long as judging so many bytes, or rows, one by one.
+_WORTH_NESTED = 128 * 1024
+_BETWEEN_NESTED = 500
 _LEARNED_AT_MOST = 32
-_COST_NESTED = 4
 _REMEMBERED_AT_MOST = 20_000
 _Match = re.Match[bytes]
 # A row with the values of its groups, and from where to where it and these stand.
@@ -51,6 +52,7 @@ class FlatRows:
         self._writes = writes
         self._behind = behind
         self._sample: tuple[bytes, bytes] | None = None
+        self._by_itself = _BETWEEN_NESTED
         self._shapes: list[Shape] = []
         self._left_to_learn = _LEARNED_AT_MOST if look is not None else 0
         self._verdicts: dict[tuple[bytes, bytes], Verdict] = {}
@@ -65,6 +67,7 @@ class FlatRows:
     def learn(self, raw: bytes, gap: bytes) -> None:
         """Takes a row that `documents.py` has passed, with what stands between it and the next, as a sample."""
         self._sample = (raw, gap)
+        self._by_itself += 1
 
     def _learn(self, left: int) -> None:
         """Only when there are other rows: to make patterns takes longer than a row, most where values are nested."""
@@ -72,12 +75,13 @@ class FlatRows:
             return
         (raw, gap), self._sample = self._sample, None
         is_nested = b"[" in raw or raw.count(b"{") > 1
-        if is_nested and left < _WORTH_NESTED:
+        if is_nested and (left < _WORTH_NESTED or self._by_itself < _BETWEEN_NESTED):
             return
         # The brace follows the gap in an array; elsewhere it does no harm.
         if any(shape.careful.match(raw + gap + b"{") for shape in self._shapes):
             return
-        self._left_to_learn -= _COST_NESTED if is_nested else 1
+        self._left_to_learn -= 1
+        self._by_itself = 0 if is_nested else self._by_itself
         if (shape := shape_of(raw, gap, self._look, self._behind)) is not None:
             self._shapes = [shape, *self._shapes[: _SHAPES - 1]]
             self._in_vain = 0
@@ -150,7 +154,7 @@ class FlatRows:
             if numbers is None:
                 break
             self._in_vain, self._are_mixed = 0, len(shapes) > 1
-            starts = _starts(data, at, end, numbers, shapes[0].lines)
+            starts = line_starts(data, at, end, numbers, shapes[0].lines)
             return end, len(found), list(_rows(shapes, data, starts))
         self._is_unlike, self._are_mixed = True, False
         self._in_vain += 1
@@ -253,15 +257,6 @@ def _rows(shapes: Sequence[Shape], data: bytes, starts: Iterable[int]) -> Iterat
             if match := shape.careful.match(data, start):
                 yield shape, match.groups(), match.regs
                 break
-
-
-def _starts(data: bytes, at: int, end: int, numbers: list[int], lines: int) -> Iterator[int]:
-    """Where rows begin, by their numbers, of rows that follow each other and have so many lines each."""
-    if not numbers:
-        return iter(())
-    ends = np.flatnonzero(np.frombuffer(data, np.uint8, end - at, at) == ord("\n"))
-    begins = np.concatenate(([at], ends[lines - 1 :: lines] + (at + 1)))
-    return iter(begins[numbers].tolist())
 
 
 def _text(raw: bytes) -> str | None:

@@ -2,13 +2,14 @@
 
 Every such row has as many quotes as the others, so that these form a table: a row a line, and a column for each value
 that begins or ends with one.
-Holds: `Uniform`, `Table`, `table_of`, `Filter`.
+Holds: `Uniform`, `Table`, `table_of`, `Filter`, `starts_with`, `has_blanks_around`, and `line_starts` for
+rows by lines.
 Add here: nothing of JSON but quotes.
 Keep out: whose a row is (`suspects.py`), and how the pattern of a row is made (`shapes.py`).
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,3 +129,12 @@ def _windows(signs: np.ndarray[Any, np.dtype[np.uint8]], starts: _Places) -> _Pr
     """Eight bytes from each place, whatever stands there; before the first there is none."""
     every: _Prints = np.ndarray((len(signs) - _WINDOW + 1,), "<u8", signs.data, strides=(1,))
     return np.asarray(every[np.maximum(starts, 0)])
+
+
+def line_starts(data: bytes, at: int, end: int, numbers: list[int], lines: int) -> Iterator[int]:
+    """Where rows begin, by their numbers, of rows that follow each other and have so many lines each."""
+    if not numbers:
+        return iter(())
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8, end - at, at) == ord("\n"))
+    begins = np.concatenate(([at], ends[lines - 1 :: lines] + (at + 1)))
+    return iter(begins[numbers].tolist())
