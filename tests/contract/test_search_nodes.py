@@ -32,7 +32,7 @@ from tests.search_cluster import Cluster
 NODES = 3
 ON_ALL_NODES = {"number_of_shards": 2, "number_of_replicas": NODES - 1}
 # A mask of so many takes longer than it takes to be killed.
-MANY = 8_000
+MANY = 60_000
 
 
 class Copies:
