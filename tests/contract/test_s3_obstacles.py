@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from erasure.errors import StoreUnavailable
 from erasure.inventory import Inventory
 from erasure.stores.base import no_progress
 from erasure.stores.s3.obstacles import of_head, of_refusal
@@ -261,6 +262,26 @@ def test_a_file_whose_tags_may_not_be_read_is_not_written_without_them(
     (allowed,) = read_rows(s3_client, bucket, exports(), batch, frozenset())
     assert (found.survivors, found.not_erasable) == (0, 1)
     assert (allowed.survivors, allowed.not_erasable) == (1, 0)
+
+
+def test_a_file_whose_grants_a_broken_server_does_not_tell_is_not_written_without_them(
+    s3_client: Any, s3_config: SandboxConfig
+) -> None:
+    bucket, client = new_bucket(s3_client), client_for(s3_config)
+    put_rows(s3_client, bucket, "exports/1.csv", table(*PEOPLE))
+    before = everything(s3_client, bucket)
+
+    def broken(http_response: Any, parsed: dict[str, Any], **_: Any) -> None:
+        http_response.status_code = 500
+        parsed["Error"] = {"Code": "500", "Message": "no"}
+        parsed["ResponseMetadata"] |= {"HTTPStatusCode": 500, "HTTPHeaders": {"server": "a proxy"}}
+
+    client.meta.events.register("after-call.s3.GetObjectAcl", broken)
+
+    with pytest.raises(StoreUnavailable):
+        store_of_rows(client, bucket).mask(targets("u1"), no_progress)
+
+    assert everything(s3_client, bucket) == before
 
 
 def test_the_judge_finds_every_version_and_tells_apart_what_nobody_can_erase(
