@@ -153,9 +153,13 @@ class FlatRows:
             numbers = suspects_of(self._rules.subjects).among(*_columns(found, shapes))
             if numbers is None:
                 break
-            self._in_vain, self._are_mixed = 0, len(shapes) > 1
             starts = line_starts(data, at, end, numbers, shapes[0].lines)
-            return end, len(found), list(_rows(shapes, data, starts))
+            suspects = list(_rows(shapes, data, starts))
+            # One that no careful pattern takes must not pass for nobody's.
+            if len(suspects) < len(numbers):
+                break
+            self._in_vain, self._are_mixed = 0, len(shapes) > 1
+            return end, len(found), suspects
         self._is_unlike, self._are_mixed = True, False
         self._in_vain += 1
         return None
