@@ -13,11 +13,12 @@ import pytest
 from chdb import session
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from thrift.protocol.TProtocol import TType
 
 from erasure.rules import MASK
 from erasure.stores.s3.rows.base import Flaw, UnreadableRows
 from erasure.stores.s3.rows.parquet.footer import footer_bytes, footer_of
-from erasure.stores.s3.rows.parquet.thrift_trees import read_tree, tree_bytes
+from erasure.stores.s3.rows.parquet.thrift_trees import Tree, read_tree, tree_bytes
 from tests.unit.rows_support import ANN, BOB, CONTROL, KEPT, TARGET, prepared, rewritten
 
 CANARY = "zz-canary-7e1c@example.com"
@@ -185,7 +186,10 @@ def test_sizes_that_a_group_says_are_those_of_its_columns() -> None:
         columns = [column.get_value(3) for column in group.elements(1)]
         assert group.get_value(2) == sum(column.get_value(6) for column in columns)
         assert group.get_value(6) == sum(column.get_value(7) for column in columns)
-    assert footer_of(io.BytesIO(result)).groups[0].get_value(5) == len(b"PAR1")
+    footer = footer_of(io.BytesIO(result))
+    starts = [footer.chunks(group)[0].pages[0] for group in (0, 1)]
+    assert [group.get_value(5) for group in footer.groups] == starts
+    assert starts[0] == len(b"PAR1")
 
 
 def test_a_group_that_cannot_be_held_is_written_as_several_with_the_same_rows() -> None:
@@ -228,6 +232,107 @@ def test_a_file_that_clickhouse_has_written_keeps_its_writer_and_the_bytes_of_ot
     leaves = [metadata_of(raw).schema.column(at).path for at in range(metadata_of(raw).num_columns)]
     others = [at for at, path in enumerate(leaves) if path != "email"]
     assert [pages_of(result, 0, at) for at in others] == [pages_of(raw, 0, at) for at in others]
+
+
+def as_others_write(raw: bytes) -> bytes:
+    """The file with other names in its lists, a note at each column, and offsets as old writers told them."""
+    footer = footer_of(io.BytesIO(raw))
+    for element in footer.tree.elements(2):
+        if element.get_value(4) == b"element":
+            element.put(4, b"array_element")
+    for chunk in footer.chunks(0):
+        kind, path = chunk.meta.get_value(3)
+        chunk.meta.put(3, (kind, [b"array_element" if step == b"element" else step for step in path]))
+        note = Tree({1: (TType.STRING, b"made"), 2: (TType.STRING, b"by hand")})
+        noted = Tree(sorted({**chunk.meta, 8: (TType.LIST, (TType.STRUCT, [note]))}.items()))
+        chunk.tree.put(3, noted)
+    first, *others = footer.chunks(0)
+    first.tree.put(2, first.pages[0])
+    for chunk in others:
+        # Behind its pages once stood a copy of what is said of them.
+        chunk.tree.put(2, chunk.pages[1])
+    return raw[: footer.start] + footer_bytes(footer)
+
+
+def test_names_notes_and_offsets_of_other_writers_stay_what_they_say() -> None:
+    people = [[{"id": TARGET, "email": ANN}], [{"id": CONTROL, "email": BOB}, None], None]
+    kind = pa.list_(pa.struct([("id", pa.string()), ("email", pa.string())]))
+    table = pa.table({"label": [1, 2, 3], "people": pa.array(people, kind), "more": [4, 5, 6]})
+    raw = as_others_write(file_of(table))
+    codec, rules = prepared(
+        "a.parquet",
+        ("people[].email", {"rule": "constant", "owner": "people[].id"}),
+        ("label", KEPT),
+        ("more", KEPT),
+    )
+    result, counts = rewritten(codec, raw, rules)
+    old, new = footer_of(io.BytesIO(raw)), footer_of(io.BytesIO(result))
+    assert counts.to_mask == 1
+    assert old.tree.elements(2) == new.tree.elements(2)
+    assert pq.read_table(io.BytesIO(result)).column("people").to_pylist() == [
+        [{"id": TARGET, "email": MASK}],
+        *people[1:],
+    ]
+    assert b"array_element" in new.chunks(0)[1].meta.get_value(3)[1]
+    for was, now in zip(old.chunks(0), new.chunks(0), strict=True):
+        assert [now.meta.get_value(number) for number in (3, 8)] == [
+            was.meta.get_value(number) for number in (3, 8)
+        ]
+    # Of what is copied it moves along; the others stood where nothing is any more.
+    assert [chunk.tree.get_value(2) for chunk in new.chunks(0)] == [new.chunks(0)[0].pages[0], 0, 0, 0]
+
+
+def test_a_type_that_arrow_would_write_otherwise_is_an_error_where_it_has_a_rule() -> None:
+    raw = file_of(pa.table({"id": [TARGET], "email": [ANN], "label": ["x"]}))
+    codec, rules = prepared("a.parquet")
+    for column, is_error in (("email", True), ("label", False)):
+        footer = footer_of(io.BytesIO(raw))
+        (element,) = [each for each in footer.tree.elements(2) if each.get_value(4) == column.encode()]
+        # One of a few values, which to Arrow is a text.
+        element.put(6, 4)
+        element.put(10, Tree({4: (TType.STRUCT, Tree())}))
+        other = io.BytesIO(raw[: footer.start] + footer_bytes(footer))
+        if is_error:
+            with pytest.raises(UnreadableRows, match="Arrow would not write"):
+                codec.rewrite(other, io.BytesIO(), rules)
+        else:
+            assert codec.rewrite(other, io.BytesIO(), rules).to_mask == 1
+
+
+def test_a_filter_of_unknown_length_is_made_anew_with_all_columns() -> None:
+    table = table_of([(TARGET, ANN, 1), (CONTROL, BOB, 2)])
+    raw = file_of(table, bloom_filter_options={"id": {"ndv": 10}})
+    footer = footer_of(io.BytesIO(raw))
+    # Writers of a while ago did not say it.
+    del footer.chunks(0)[1].meta[15]
+    codec, rules = prepared("a.parquet", *PLAIN, subject=SUBJECT)
+    result, counts = rewritten(codec, raw[: footer.start] + footer_bytes(footer), rules)
+    told = metadata_of(result).row_group(0).column(1)
+    assert counts.to_mask == 1
+    assert told.bloom_filter_length and told.bloom_filter_offset
+    length = told.bloom_filter_length
+    assert result[told.bloom_filter_offset :][:length] in raw
+    assert pq.read_table(io.BytesIO(result)).column("email").to_pylist() == [MASK, BOB]
+
+
+@pytest.mark.parametrize("rule", [None, "delete"])
+def test_a_column_that_stands_in_another_file_is_an_error(rule: str | None) -> None:
+    raw = file_of(table_of([(TARGET, ANN, 1)]))
+    footer = footer_of(io.BytesIO(raw))
+    tree = footer.chunks(0)[0].tree
+    named = Tree({1: (TType.STRING, b"other.parquet"), **tree})
+    footer.groups[0].elements(1)[0] = named
+    ways = {
+        None: prepared("a.parquet", *PLAIN, subject=SUBJECT),
+        "delete": prepared("a.parquet", rule="delete"),
+    }
+    codec, rules = ways[rule]
+    for work in (
+        lambda broken: codec.count(io.BytesIO(broken), rules),
+        lambda broken: codec.rewrite(io.BytesIO(broken), io.BytesIO(), rules),
+    ):
+        with pytest.raises(UnreadableRows, match="columns of it stand in other files"):
+            work(raw[: footer.start] + footer_bytes(footer))
 
 
 def moved(raw: bytes, field: int, to: int) -> bytes:

@@ -144,11 +144,13 @@ class ByChunks:
             raise UnreadableRows(Flaw.FORMAT, "it could not be written without changing more than was meant")
 
 
-def written_by_chunks(file: pq.ParquetFile, source: Guarded, names: frozenset[str]) -> ByChunks | None:
+def written_by_chunks(
+    file: pq.ParquetFile, source: Guarded, footer: Footer, names: frozenset[str]
+) -> ByChunks | None:
     """How the columns of these names are written; None where Arrow would write them otherwise than they are, or where
     they are too large to be held.
     """
-    footer, whole = footer_of(source), written_schema(file)
+    whole = written_schema(file)
     schema = pa.schema([field for field in whole if field.name in names])
     if not footer.can_be_moved or not _can_be_held(file, schema.names):
         return None

@@ -154,22 +154,25 @@ class Footer:
 
     @property
     def can_be_moved(self) -> bool:
-        """Whether every chunk stands in this file, readable, and says where all of it is.
-
-        Raises UnreadableRows where one is said to be where it cannot be.
-        """
-        chunks = [chunk for group in range(len(self.groups)) for chunk in self.chunks(group)]
-        told = all(
-            _META in chunk.tree
-            and _FILE_PATH not in chunk.tree
-            and _CRYPTO not in chunk.tree
-            and not chunk.has_bloom_of_unknown_length
-            for chunk in chunks
+        """Whether every chunk is readable, and says where all of it is."""
+        return all(
+            _META in chunk.tree and _CRYPTO not in chunk.tree and not chunk.has_bloom_of_unknown_length
+            for chunk in self._all_chunks()
         )
-        spans = [span for chunk in chunks for span in chunk.spans] if told else []
-        if any(not len(MAGIC) <= start <= end <= self.start for start, end in spans):
-            raise UnreadableRows(Flaw.FORMAT, "a column of it is said to be where no column can be")
-        return told
+
+    def require_whole(self) -> None:
+        """Raises UnreadableRows where a chunk stands in another file, or is said to be where it cannot be: Arrow would
+        read what stands at its place in this one.
+        """
+        for chunk in self._all_chunks():
+            if _FILE_PATH in chunk.tree:
+                raise UnreadableRows(Flaw.FORMAT, "columns of it stand in other files")
+            spans = chunk.spans if _META in chunk.tree else []
+            if any(not len(MAGIC) <= start <= end <= self.start for start, end in spans):
+                raise UnreadableRows(Flaw.FORMAT, "a column of it is said to be where no column can be")
+
+    def _all_chunks(self) -> list[Chunk]:
+        return [chunk for group in range(len(self.groups)) for chunk in self.chunks(group)]
 
 
 def footer_of(source: Seekable) -> Footer:

@@ -14,6 +14,7 @@ from erasure.stores.s3.rows.arrow_rows import ArrowRows
 from erasure.stores.s3.rows.base import Flaw, RowCounts, RowRules, UnreadableRows
 from erasure.stores.s3.rows.parquet.anew import written_anew
 from erasure.stores.s3.rows.parquet.chunks import written_by_chunks
+from erasure.stores.s3.rows.parquet.footer import footer_of
 from erasure.stores.s3.rows.parquet.opened import batches, flaws, opened, written_schema
 from erasure.stores.s3.rows.tally import Tally
 
@@ -47,6 +48,9 @@ def rewritten(source: BinaryIO, sink: BinaryIO, rules: RowRules) -> RowCounts:
 
 def _way(file: pq.ParquetFile, source: Guarded, rules: RowRules, rows: ArrowRows) -> _Way:
     """Raises UnreadableRows where the file can be written in no way."""
-    if not rules.delete and (way := written_by_chunks(file, source, rows.ruled_names)) is not None:
+    footer = footer_of(source)
+    footer.require_whole()
+    way = written_by_chunks(file, source, footer, rows.ruled_names) if not rules.delete else None
+    if way is not None:
         return way
     return written_anew(file, rows.ruled_names)
